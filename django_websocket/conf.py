@@ -1,0 +1,213 @@
+"""The settings: each is declared here, once, with its default, its type and one line on what it means.
+
+Checks, the decorators' options and the documentation derive from these declarations. Values are read from
+``django.conf.settings`` at every use, so that ``override_settings`` works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as django_settings
+
+__all__ = ["SETTINGS", "Setting", "get_setting", "view_options"]
+
+GROUPS_DEFAULT = {"BACKEND": "django_websocket.groups.memory.MemoryBackend"}
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _is_seconds_or_none(value: object) -> bool:
+    return value is None or (_is_number(value) and float(value) >= 0)  # type: ignore[arg-type]  # _is_number says so
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_strings(value: object) -> bool:
+    return (
+        isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) and v for v in value)
+    )
+
+
+def _is_strings_or_none(value: object) -> bool:
+    return value is None or _is_strings(value)
+
+
+def _is_backend(value: object) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("BACKEND"), str)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its default, what a right value is (test and words), and its line of documentation."""
+
+    name: str
+    default: Any
+    is_valid: Callable[[object], bool]
+    expects: str
+    doc: str
+    option: str | None = None
+    """The keyword of ``accept_websocket`` and ``require_websocket`` that overrides it for one view."""
+
+
+_STRINGS = "a list of non-empty strings"
+_COUNT = "a positive integer"
+_SECONDS = "a positive number of seconds"
+
+SETTINGS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        Setting(
+            "WEBSOCKET_ACCEPT_ALL",
+            False,
+            _is_bool,
+            "True or False",
+            "Let the middleware pass websockets to every view, not only to those marked for them.",
+        ),
+        Setting(
+            "WEBSOCKET_ALLOWED_ORIGINS",
+            None,
+            _is_strings_or_none,
+            f"None or {_STRINGS}",
+            "Origins (scheme://host[:port]) whose pages may connect. None: the request's own host and"
+            ' CSRF_TRUSTED_ORIGINS; ["*"]: any.',
+            option="origins",
+        ),
+        Setting(
+            "WEBSOCKET_SUBPROTOCOLS",
+            [],
+            _is_strings,
+            _STRINGS,
+            "Subprotocols that the views speak, the preferred first.",
+            option="subprotocols",
+        ),
+        Setting(
+            "WEBSOCKET_COMPRESSION",
+            False,
+            _is_bool,
+            "True or False",
+            "Negotiate permessage-deflate with clients that offer it.",
+            option="compression",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_MESSAGE_SIZE",
+            1024 * 1024,
+            _is_count,
+            _COUNT,
+            "Largest message in bytes, over all its fragments and after inflation; a larger one closes with 1009.",
+            option="max_message_size",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_QUEUE",
+            64,
+            _is_count,
+            _COUNT,
+            "Messages that may wait for the view before reading from the client pauses.",
+            option="max_queue",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_OUTBOX",
+            1024 * 1024,
+            _is_count,
+            _COUNT,
+            "Bytes that may wait for a slow client before it is closed with 1013.",
+            option="max_outbox",
+        ),
+        Setting(
+            "WEBSOCKET_SEND_TIMEOUT",
+            10,
+            _is_seconds,
+            _SECONDS,
+            "Seconds without progress after which a client that doesn't read is dropped.",
+            option="send_timeout",
+        ),
+        Setting(
+            "WEBSOCKET_PING_INTERVAL",
+            20,
+            _is_seconds_or_none,
+            "None or a number of seconds",
+            "Seconds between the server's pings; None or 0 sends none.",
+        ),
+        Setting(
+            "WEBSOCKET_PING_TIMEOUT",
+            20,
+            _is_seconds,
+            _SECONDS,
+            "Seconds after which a client that doesn't answer a ping is dropped (1011).",
+        ),
+        Setting(
+            "WEBSOCKET_CLOSE_TIMEOUT",
+            10,
+            _is_seconds,
+            _SECONDS,
+            "Seconds that the closing handshake may take before the connection is dropped.",
+            option="close_timeout",
+        ),
+        Setting(
+            "WEBSOCKET_RELEASE_DB_AFTER",
+            1,
+            _is_seconds_or_none,
+            "None or a number of seconds",
+            "Seconds of one wait after which the view's database connections are given back; None never.",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_CONNECTIONS",
+            20_000,
+            _is_count,
+            _COUNT,
+            "Connections that one process holds at most; the next ones get a 503.",
+        ),
+        Setting(
+            "WEBSOCKET_REQUEST_TIMEOUT",
+            10,
+            _is_seconds,
+            _SECONDS,
+            "Seconds that a client has to send the whole head of a request.",
+        ),
+        Setting(
+            "WEBSOCKET_DRAIN_TIMEOUT",
+            30,
+            _is_seconds_or_none,
+            "a number of seconds",
+            "Seconds that views and requests get to finish when the server stops.",
+        ),
+        Setting(
+            "WEBSOCKET_GROUPS",
+            GROUPS_DEFAULT,
+            _is_backend,
+            'a mapping with a "BACKEND"',
+            "Where groups live: in this process, or over Redis.",
+        ),
+    )
+}
+
+OPTIONS: dict[str, Setting] = {s.option: s for s in SETTINGS.values() if s.option is not None}
+
+
+def get_setting(name: str) -> Any:
+    """The value of ``name`` in Django's settings, or its default."""
+    return getattr(django_settings, name, SETTINGS[name].default)
+
+
+def view_options(overrides: Mapping[str, Any]) -> None:
+    """Check the keyword options of a decorator; raises TypeError or ValueError that names the wrong one."""
+    for option, value in overrides.items():
+        setting = OPTIONS.get(option)
+        if setting is None:
+            raise TypeError(f"unknown option {option!r}; there are {', '.join(sorted(OPTIONS))}")
+        if not setting.is_valid(value):
+            raise ValueError(f"{option} must be {setting.expects}, not {value!r}")

@@ -1,0 +1,108 @@
+"""What can go wrong, as one tree.
+
+* :exc:`WebSocketException`
+
+  * :exc:`ConnectionClosed`: the socket can't be used any more.
+
+    * :exc:`HandshakeAborted`: it never opened, because something replaced the view's ``101`` response.
+
+  * :exc:`ConcurrencyError`: two greenlets wait on one socket.
+  * :exc:`HandshakeError`: the opening handshake is refused; it carries the HTTP response.
+  * :exc:`ProtocolError`: the peer broke the protocol; it carries the close code.
+
+    * :exc:`InvalidPayload` (1007), :exc:`PolicyViolation` (1008), :exc:`MessageTooBig` (1009)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "ConcurrencyError",
+    "ConnectionClosed",
+    "HandshakeAborted",
+    "HandshakeError",
+    "InvalidPayload",
+    "MessageTooBig",
+    "PolicyViolation",
+    "ProtocolError",
+    "WebSocketException",
+]
+
+
+class WebSocketException(Exception):
+    """Base of every exception of django_websocket."""
+
+
+class ConnectionClosed(WebSocketException):
+    """The websocket is closed.
+
+    ``code`` and ``reason`` are what the client's close frame said: 1005 when it held no code, 1006 when there
+    was no close frame (RFC 6455, section 7.1.5). ``sent_code`` is the code of our own close frame, or None.
+    A view may let it out: that is a normal end of a websocket view.
+    """
+
+    def __init__(self, code: int = 1006, reason: str = "", sent_code: int | None = None) -> None:
+        self.code = code
+        self.reason = reason
+        self.sent_code = sent_code
+        super().__init__(code, reason, sent_code)
+
+    def __str__(self) -> str:
+        received = f"received {self.code}" if self.code != 1006 else "no close frame received"
+        if self.reason:
+            received += f" ({self.reason})"
+        sent = f"sent {self.sent_code}" if self.sent_code is not None else "no close frame sent"
+        return f"websocket closed: {received}, {sent}"
+
+
+class HandshakeAborted(ConnectionClosed):
+    """The view accepted, but its ``101`` never reached the client: a middleware replaced it, or the client left."""
+
+    def __str__(self) -> str:
+        return "websocket never opened: its 101 response was replaced, or could not be sent"
+
+
+class ConcurrencyError(WebSocketException, RuntimeError):
+    """Two greenlets wait for a message of the same websocket."""
+
+
+class HandshakeError(WebSocketException):
+    """An opening handshake is refused with HTTP ``status`` and ``headers`` (RFC 6455, section 4.2.2)."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = dict(headers or {})
+        super().__init__(status, reason)
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class ProtocolError(WebSocketException):
+    """The peer broke the protocol; the connection fails with close code :attr:`close_code`."""
+
+    close_code = 1002
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class InvalidPayload(ProtocolError):
+    """A text message or a close reason is not UTF-8, or compressed data can't be inflated."""
+
+    close_code = 1007
+
+
+class PolicyViolation(ProtocolError):
+    """The peer does what no honest client does, such as a message of thousands of fragments."""
+
+    close_code = 1008
+
+
+class MessageTooBig(ProtocolError):
+    """A message is larger than ``WEBSOCKET_MAX_MESSAGE_SIZE``."""
+
+    close_code = 1009

@@ -1,0 +1,1 @@
+"""The eventlet WSGI server; the only package here that imports eventlet."""

@@ -1,0 +1,49 @@
+# make run [ADDRPORT=8001]   serve the demo project, from nothing
+# make test [PYTEST_ARGS="-k handshake"]
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
+ADDRPORT ?=
+PYTEST_ARGS ?=
+
+.PHONY: run test lint types docs conformance bench clean
+
+run: $(VENV)/.stamp-run
+	$(BIN)/python manage_ws.py migrate --verbosity 0
+	$(BIN)/python manage_ws.py runwsserver $(ADDRPORT)
+
+test: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.stamp-dev
+	$(BIN)/mypy
+
+docs conformance bench:
+	@echo "make $@: not there yet" >&2; exit 1
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp stands for "installed as setup.cfg says now", so nothing is installed twice.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[speedups]'
+	@touch $@
+
+$(VENV)/.stamp-test: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[speedups,test]'
+	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/.stamp-dev: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[speedups,dev]'
+	@touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test

@@ -1,0 +1,437 @@
+"""One websocket after its handshake, as the server sees it: bytes in; messages and bytes out.
+
+The owner of the socket hands every received byte to :meth:`Connection.receive_data`, and the end of the stream to
+:meth:`Connection.receive_eof`. Messages collect in :attr:`Connection.messages`; what the protocol itself has to
+answer (pongs, the close frame) comes from :meth:`Connection.take_output`.
+
+How a connection ends. Three things can end what the client may say: its close frame, its breach of the
+protocol, and the end of the TCP stream. Each sets :attr:`Connection.ended`, and nothing is parsed after that. Our own
+close frame then goes out, once, but not before the view has taken the messages that came first: its answers to them are
+still welcome. Until then the frame waits in :attr:`Connection.close_frame`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING
+
+from ..exceptions import InvalidPayload, MessageTooBig, PolicyViolation, ProtocolError
+from .frames import (
+    ABNORMAL,
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    MAX_CONTROL_PAYLOAD,
+    PING,
+    PONG,
+    TEXT,
+    close_payload,
+    encode_frame,
+    parse_close_payload,
+)
+from .masking import apply_mask
+
+if TYPE_CHECKING:
+    from .deflate import Inflater, PerMessageDeflate
+
+__all__ = ["MAX_FRAGMENTS", "Connection", "Message"]
+
+Message = str | bytes
+
+#: Frames that one message may consist of. An honest client sends a few large ones.
+MAX_FRAGMENTS = 1024
+
+_utf8_decode = codecs.utf_8_decode
+
+
+class Connection:
+    """The protocol state of one open websocket, server side."""
+
+    __slots__ = (
+        "_deflate",
+        "_fragments",
+        "_inflater",
+        "_is_text",
+        "_mask",
+        "_max_queue",
+        "_max_size",
+        "_message",
+        "_message_fin",
+        "_queued",
+        "_remaining",
+        "_size",
+        "_tail",
+        "_utf8_tail",
+        "close_code",
+        "close_frame",
+        "close_reason",
+        "close_sent",
+        "ended",
+        "failure",
+        "full",
+        "messages",
+        "messages_received",
+        "messages_sent",
+        "pong",
+        "pongs",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_message_size: int = 1024 * 1024,
+        max_queue: int = 64,
+        deflate: PerMessageDeflate | None = None,
+    ) -> None:
+        self.messages: list[Message] = []
+        """Complete messages that nobody took yet, the oldest first."""
+        self.full = False
+        """Parsing stopped because enough messages wait; :meth:`resume` goes on once they are taken."""
+        self.ended = False
+        """No further message will come."""
+        self.failure: ProtocolError | None = None
+        """How the client broke the protocol, if it did."""
+        self.close_frame: bytes | None = None
+        """Our close frame, while it waits for the messages before it to be taken."""
+        self.close_sent: int | None = None
+        """The code of our close frame, once it was given out."""
+        self.close_code: int | None = None
+        """The code of the close frame that came first, the client's or ours; 1006 if the stream ended without."""
+        self.close_reason = ""
+        self.messages_received = 0
+        self.messages_sent = 0
+        self.pong: bytes | None = None
+        """The payload of the latest ping, while it waits for its answer."""
+        self.pongs: list[bytes] = []
+        """Payloads of received pongs that answer a ping of ours; whoever pings takes them out."""
+
+        self._max_size = max_message_size
+        self._max_queue = max_queue
+        self._deflate = deflate
+        self._queued = 0  # bytes of frames since the queue was last empty
+        self._tail = b""  # an incomplete frame header or control frame
+        # The data frame that is being received, and the message it belongs to.
+        self._remaining = 0
+        self._mask = b""
+        self._message: bytearray | None = None
+        self._message_fin = False
+        self._size = 0  # payload bytes that the message's frames announced
+        self._is_text = False
+        self._fragments = 0
+        self._utf8_tail = b""
+        self._inflater: Inflater | None = None
+
+    # Receiving
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in the next bytes of the stream."""
+        if self.ended:
+            return
+        if self._tail:
+            data = self._tail + data
+            self._tail = b""
+        try:
+            self._parse(data)
+            # Section 1.4: after its own close frame a peer does not want to know; only the client's is awaited.
+            while self.close_sent is not None and self.messages:
+                self.messages.clear()
+                if self.full:
+                    self.full = False
+                    data, self._tail = self._tail, b""
+                    self._parse(data)
+        except ProtocolError as failure:
+            self.fail(failure)
+
+    def resume(self) -> None:
+        """Go on parsing after :attr:`messages` were taken."""
+        if self.full:
+            self.full = False
+            self.receive_data(b"")
+
+    def receive_eof(self) -> None:
+        """The TCP stream ended, in order or not."""
+        self._end(ABNORMAL, "")
+        self.close_frame = None
+
+    def fail(self, failure: ProtocolError) -> None:
+        """Fail the connection, RFC 6455, section 7.1.7: a close frame with the failure's code, and no more input."""
+        if self.ended:
+            return
+        self.failure = failure
+        code = failure.close_code
+        reason = str(failure)[:100]
+        self._end(code, reason)
+        if self.close_sent is None:
+            self.close_frame = encode_frame(CLOSE, close_payload(code, reason))
+
+    def _end(self, code: int, reason: str) -> None:
+        self.ended = True
+        self.full = False
+        self._tail = b""
+        self._message = None
+        self._inflater = None
+        self._remaining = 0
+        self._utf8_tail = b""
+        if self.close_code is None:
+            self.close_code = code
+            self.close_reason = reason
+
+    def _parse(self, data: bytes) -> None:
+        # The hot path: for a short text message in a buffer of its own this is one pass through the loop, two
+        # slices, one unmasking and one decoding.
+        messages = self.messages
+        if not messages:
+            self._queued = 0
+        pos = 0
+        end = len(data)
+        while True:
+            if self._remaining:
+                chunk = data[pos : pos + self._remaining]
+                pos += len(chunk)
+                self._receive_payload(chunk)
+                if self._remaining:
+                    return
+            if end - pos < 2:
+                break
+            first = data[pos]
+            length = data[pos + 1] - 128
+            # Section 5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+            if length < 0:
+                raise ProtocolError("frame is not masked")
+            start = pos + 6
+            if length > 125:
+                # Section 5.5: control frames have short payloads and are never fragmented.
+                if first & 0x08:
+                    raise ProtocolError("control frame with a long payload")
+                if length == 126:
+                    start = pos + 8
+                    if end < pos + 4:
+                        self._check_header(first)
+                        break
+                    length = int.from_bytes(data[pos + 2 : pos + 4], "big")
+                    # Section 5.2: "the minimal number of bytes MUST be used to encode the length".
+                    if length < 126:
+                        raise ProtocolError("payload length is not encoded in the fewest bytes")
+                else:
+                    start = pos + 14
+                    if end < pos + 10:
+                        self._check_header(first)
+                        break
+                    length = int.from_bytes(data[pos + 2 : pos + 10], "big")
+                    if length < 65536:
+                        raise ProtocolError("payload length is not encoded in the fewest bytes")
+                    # Section 5.2: "the most significant bit MUST be 0".
+                    if length >> 63:
+                        raise ProtocolError("payload length with its most significant bit set")
+            stop = start + length
+
+            if (first == 0x81 or first == 0x82) and stop <= end and self._message is None:
+                if length > self._max_size:
+                    raise MessageTooBig(f"message of {length} bytes, at most {self._max_size} are allowed")
+                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                try:
+                    messages.append(str(payload, "utf-8") if first == 0x81 else payload)
+                except UnicodeDecodeError:
+                    raise InvalidPayload("text message is not UTF-8") from None
+                self.messages_received += 1
+                if stop == end and not (self._queued or len(messages) > 1):
+                    return  # alone in its buffer, and nothing before it: there is nothing to bound
+            elif first & 0x08:
+                self._check_header(first)
+                if stop > end:
+                    break
+                self._receive_control(first & 0x0F, apply_mask(data[start:stop], data[start - 4 : start]))
+                if self.ended:
+                    return
+                pos = stop
+                continue
+            else:
+                self._check_header(first)
+                self._check_size(first, length)
+                if start > end:
+                    break
+                self._begin_frame(first, length, data[start - 4 : start])
+                chunk = data[start:stop]
+                self._receive_payload(chunk)
+                if self._remaining:
+                    return
+                stop = start + len(chunk)
+            pos = stop
+            self._queued += length
+            if len(messages) >= self._max_queue or (messages and self._queued > self._max_size):
+                if pos < end or len(messages) >= self._max_queue:
+                    self.full = True
+                    break
+        if pos < end:
+            self._tail = data[pos:]
+
+    def _check_header(self, first: int) -> None:
+        """Raise ProtocolError for a first byte of a frame that is wrong here."""
+        opcode = first & 0x0F
+        # Section 5.2: "RSV1, RSV2, RSV3: MUST be 0 unless an extension is negotiated that defines meanings".
+        if first & 0x30 or (first & 0x40 and (self._deflate is None or opcode not in (TEXT, BINARY))):
+            raise ProtocolError("reserved bit is set")
+        if opcode & 0x08:
+            if opcode > PONG:
+                raise ProtocolError(f"reserved opcode {opcode:#x}")
+            # Section 5.4: "Control frames themselves MUST NOT be fragmented."
+            if not first & 0x80:
+                raise ProtocolError("fragmented control frame")
+        elif opcode > BINARY:
+            raise ProtocolError(f"reserved opcode {opcode:#x}")
+        elif opcode == CONTINUATION:
+            if self._message is None:
+                raise ProtocolError("continuation frame without a message to continue")
+            if self._fragments >= MAX_FRAGMENTS:
+                raise PolicyViolation(f"message of more than {MAX_FRAGMENTS} fragments")
+        # Section 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another".
+        elif self._message is not None:
+            raise ProtocolError("new message within a fragmented message")
+
+    def _check_size(self, first: int, length: int) -> None:
+        """Raise MessageTooBig for what the header alone shows; inflation is bounded while it happens."""
+        limit = self._max_size
+        if first & 0x40 or (self._message is not None and self._inflater is not None):
+            # Deflate makes incompressible data a little longer: five bytes in some thousand.
+            limit += limit // 64 + 1024
+        if self._message is not None:
+            length += self._size
+        if length > limit:
+            raise MessageTooBig(f"message of at least {length} bytes, at most {self._max_size} are allowed")
+
+    def _begin_frame(self, first: int, length: int, mask: bytes) -> None:
+        opcode = first & 0x0F
+        if opcode != CONTINUATION:
+            self._message = bytearray()
+            self._is_text = opcode == TEXT
+            self._fragments = 0
+            self._size = 0
+            self._inflater = self._deflate.inflater() if first & 0x40 and self._deflate is not None else None
+        self._fragments += 1
+        self._size += length
+        self._message_fin = first >= 0x80
+        self._mask = mask
+        self._remaining = length
+
+    def _receive_payload(self, chunk: bytes) -> None:
+        """Take in a piece of the current data frame's payload, which may be all of it, or nothing."""
+        message = self._message
+        assert message is not None, "a payload belongs to a message"
+        if chunk:
+            plain = apply_mask(chunk, self._mask)
+            self._remaining -= len(chunk)
+            if turn := len(chunk) % 4:
+                self._mask = self._mask[turn:] + self._mask[:turn]
+            self._add(message, plain)
+        if self._remaining or not self._message_fin:
+            return
+        if self._inflater is not None:
+            self._add(message, self._inflater.TAIL)
+            self._inflater = None
+        if self._utf8_tail:
+            raise InvalidPayload("text message ends within a character")
+        self._message = None
+        self.messages_received += 1
+        self.messages.append(str(message, "utf-8") if self._is_text else bytes(message))
+
+    def _add(self, message: bytearray, plain: bytes) -> None:
+        if self._inflater is not None:
+            plain = self._inflater.inflate(plain, self._max_size + 1 - len(message))
+            if len(message) + len(plain) > self._max_size:
+                raise MessageTooBig(f"message inflates to more than the {self._max_size} bytes that are allowed")
+        if self._is_text:
+            self._check_text(plain)
+        message += plain
+
+    def _check_text(self, plain: bytes) -> None:
+        """Fail on bytes that can't be part of UTF-8 as soon as they are here (section 8.1)."""
+        if self._utf8_tail:
+            plain = self._utf8_tail + plain
+        try:
+            consumed = _utf8_decode(plain, "strict", False)[1]
+        except UnicodeDecodeError:
+            raise InvalidPayload("text message is not UTF-8") from None
+        self._utf8_tail = plain[consumed:]
+
+    def _receive_control(self, opcode: int, payload: bytes) -> None:
+        if opcode == PING:
+            # Section 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame".
+            self.pong = payload
+        elif opcode == PONG:
+            # Section 5.5.3: "A Pong frame MAY be sent unsolicited", so no more of them are kept than pings are sent.
+            if len(self.pongs) < 8:
+                self.pongs.append(payload)
+        else:
+            assert opcode == CLOSE, "_check_header refuses reserved opcodes"
+            try:
+                code, reason = parse_close_payload(payload)
+            except UnicodeDecodeError:
+                raise InvalidPayload("the reason of a close frame is not UTF-8") from None
+            except ValueError as error:
+                raise ProtocolError(str(error)) from None
+            self._end(code, reason)
+            # Section 5.5.1: "the endpoint MUST send a Close frame in response [...] typically echos the status code".
+            if self.close_sent is None:
+                self.close_frame = encode_frame(CLOSE, payload[:2])
+
+    # Sending
+
+    def take_output(self) -> bytes:
+        """What the protocol has to answer now: a pong, and the close frame once the messages before it are taken."""
+        output = b""
+        if self.pong is not None:
+            if self.close_sent is None:
+                output = encode_frame(PONG, self.pong)
+            self.pong = None
+        if self.close_frame is not None and not self.messages:
+            output += self.take_close_frame()
+        return output
+
+    def take_close_frame(self) -> bytes:
+        """The waiting close frame, whether the messages before it were taken or not; empty when there is none."""
+        frame = self.close_frame
+        if frame is None:
+            return b""
+        self.close_frame = None
+        self.close_sent = int.from_bytes(frame[2:4], "big") if len(frame) > 2 else 1005
+        return frame
+
+    def close(self, code: int = 1000, reason: str = "") -> bytes:
+        """Start the closing handshake: the close frame to send, or nothing if one was sent already.
+
+        Where the client's close frame was received, the answer to that one is what is sent. Raises ValueError for
+        a code or reason that may not be sent.
+        """
+        payload = close_payload(code, reason)
+        if self.close_sent is not None:
+            return b""
+        if self.close_frame is not None:
+            return self.take_close_frame()
+        if self.ended:
+            return b""
+        self.messages.clear()
+        self.close_sent = code
+        self.close_code = code
+        self.close_reason = reason
+        return encode_frame(CLOSE, payload)
+
+    def send_text(self, text: str, *, compress: bool | None = None) -> bytes:
+        """The frame of a text message; UnicodeEncodeError if ``text`` has lone surrogates."""
+        payload = text.encode()
+        self.messages_sent += 1
+        if self._deflate is not None and compress is not False:
+            return self._deflate.encode(TEXT, payload, compress)
+        return encode_frame(TEXT, payload)
+
+    def send_binary(self, data: bytes, *, compress: bool | None = None) -> bytes:
+        """The frame of a binary message."""
+        self.messages_sent += 1
+        if self._deflate is not None and compress is not False:
+            return self._deflate.encode(BINARY, data, compress)
+        return encode_frame(BINARY, data)
+
+    def send_ping(self, payload: bytes = b"") -> bytes:
+        """A ping frame; ValueError if ``payload`` is over 125 bytes."""
+        if len(payload) > MAX_CONTROL_PAYLOAD:
+            raise ValueError("the payload of a ping is limited to 125 bytes")
+        return encode_frame(PING, payload)

@@ -1,0 +1,133 @@
+"""permessage-deflate, RFC 7692: its negotiation, and messages in and out of it.
+
+By default neither side keeps its compression window from one message to the next ("no context takeover"): an idle
+socket then holds no zlib state at all, and a broadcast is compressed once for all its receivers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from ..exceptions import InvalidPayload
+from .frames import encode_frame
+
+__all__ = ["Inflater", "PerMessageDeflate", "negotiate_deflate"]
+
+#: Messages below this many bytes are sent as they are: a compressor costs more than it saves on them.
+MIN_SIZE = 128
+
+#: Section 7.2.1 takes these off the end of a compressed message, and 7.2.2 puts them back.
+SYNC_TAIL = b"\x00\x00\xff\xff"
+
+Params = Sequence[tuple[str, str | None]]
+
+
+class Inflater:
+    """Inflates one message, or under context takeover all of them."""
+
+    __slots__ = ("_zlib",)
+
+    TAIL = SYNC_TAIL
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=-15)
+
+    def inflate(self, data: bytes, limit: int) -> bytes:
+        """At most ``limit`` inflated bytes of ``data``; InvalidPayload if it isn't deflate."""
+        try:
+            output = self._zlib.decompress(data, limit)
+            # Section 7.2.3.5: a block with BFINAL set ends a deflate stream, and another one may follow.
+            while self._zlib.eof:
+                rest = self._zlib.unused_data
+                self._zlib = zlib.decompressobj(wbits=-15)
+                if not rest or len(output) >= limit:
+                    break
+                output += self._zlib.decompress(rest, limit - len(output))
+        except zlib.error:
+            raise InvalidPayload("compressed message can't be inflated") from None
+        return output
+
+
+class PerMessageDeflate:
+    """The agreed parameters, and the compressor where one is kept."""
+
+    __slots__ = ("_compressor", "_inflater", "client_takeover", "server_takeover", "window_bits")
+
+    def __init__(self, *, window_bits: int = 15, server_takeover: bool = False, client_takeover: bool = False) -> None:
+        self.window_bits = window_bits
+        self.server_takeover = server_takeover
+        self.client_takeover = client_takeover
+        self._compressor = None if not server_takeover else self._new_compressor()
+        self._inflater = None if not client_takeover else Inflater()
+
+    def _new_compressor(self) -> zlib._Compress:
+        return zlib.compressobj(wbits=-self.window_bits)
+
+    def inflater(self) -> Inflater:
+        """What inflates the next message."""
+        return Inflater() if self._inflater is None else self._inflater
+
+    def encode(self, opcode: int, payload: bytes, compress: bool | None = None) -> bytes:
+        """The frame of a message: compressed if that is worth it, or in any case if ``compress`` is True."""
+        if len(payload) < MIN_SIZE and not compress:
+            return encode_frame(opcode, payload)
+        compressor = self._new_compressor() if self._compressor is None else self._compressor
+        data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        # Section 7.2.1: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from the tail end."
+        data = data[:-4]
+        if self._compressor is None and len(data) >= len(payload) and not compress:
+            return encode_frame(opcode, payload)
+        return encode_frame(opcode, data, rsv1=True)
+
+
+def negotiate_deflate(offer: Params, *, takeover: bool = False) -> tuple[str, PerMessageDeflate] | None:
+    """Answer one offer of permessage-deflate: the response's element and the agreed extension, or None to decline.
+
+    ``takeover`` lets both sides keep their window between messages where the offer does not ask otherwise.
+    """
+    server_takeover = client_takeover = takeover
+    window_bits = 15
+    seen = set()
+    for name, value in offer:
+        # Section 7.1: decline an offer with "an extension parameter with an invalid value", "not defined for use in
+        # an offer", or "multiple extension parameters with the same name".
+        if name in seen:
+            return None
+        seen.add(name)
+        if name == "server_no_context_takeover":
+            if value is not None:
+                return None
+            server_takeover = False
+        elif name == "client_no_context_takeover":
+            if value is not None:
+                return None
+            client_takeover = False
+        elif name == "server_max_window_bits":
+            # zlib has no raw deflate with a window of 256 bytes, so 8 is declined.
+            if value is None or not _is_window(value) or value == "8":
+                return None
+            window_bits = int(value)
+        elif name == "client_max_window_bits":
+            if value is not None and not _is_window(value):
+                return None
+        else:
+            return None
+    response = "permessage-deflate"
+    # Section 7.1.1.2: a server may ask for client_no_context_takeover though the offer does not mention it.
+    if not server_takeover:
+        response += "; server_no_context_takeover"
+    if not client_takeover:
+        response += "; client_no_context_takeover"
+    # Section 7.1.2.1: the response holds server_max_window_bits when the offer does. Any window of the client's
+    # fits our inflater, so 7.1.2.2's client_max_window_bits is left out.
+    if "server_max_window_bits" in seen:
+        response += f"; server_max_window_bits={window_bits}"
+    return response, PerMessageDeflate(
+        window_bits=window_bits, server_takeover=server_takeover, client_takeover=client_takeover
+    )
+
+
+def _is_window(value: str) -> bool:
+    # Section 7.1.2: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
+    return value in ("8", "9", "10", "11", "12", "13", "14", "15")

@@ -1,0 +1,86 @@
+"""Frames as a server writes them, and the numbers of RFC 6455 that both directions share."""
+
+from __future__ import annotations
+
+import struct
+
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "MAX_CONTROL_PAYLOAD",
+    "PING",
+    "PONG",
+    "TEXT",
+    "close_payload",
+    "encode_frame",
+    "is_valid_close_code",
+    "parse_close_payload",
+]
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+FIN = 0x80
+RSV1 = 0x40
+
+#: Section 5.5: "All control frames MUST have a payload length of 125 bytes or less".
+MAX_CONTROL_PAYLOAD = 125
+
+#: Section 7.4.1 and the IANA registry: codes that may stand in a close frame. 1004, 1005, 1006 and 1015 may not.
+_REGISTERED_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+NO_CODE = 1005
+ABNORMAL = 1006
+
+_pack_16 = struct.Struct("!BBH").pack
+_pack_64 = struct.Struct("!BBQ").pack
+
+# The two-byte headers of short frames, made once: concatenation is then all that a short message costs.
+_SHORT_HEADERS = tuple(tuple(bytes((first, length)) for length in range(126)) for first in range(256))
+
+
+def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:
+    """One unmasked frame: section 5.1, "A server MUST NOT mask any frames that it sends to the client"."""
+    first = opcode | (FIN if fin else 0) | (RSV1 if rsv1 else 0)
+    length = len(payload)
+    if length < 126:
+        return _SHORT_HEADERS[first][length] + payload
+    if length < 65536:
+        return _pack_16(first, 126, length) + payload
+    return _pack_64(first, 127, length) + payload
+
+
+def is_valid_close_code(code: int) -> bool:
+    """Whether ``code`` may stand in a close frame (section 7.4)."""
+    return code in _REGISTERED_CLOSE_CODES or 3000 <= code < 5000
+
+
+def close_payload(code: int, reason: str = "") -> bytes:
+    """The payload of a close frame; ValueError if the code may not be sent, or the reason is over 123 bytes."""
+    if code == NO_CODE:
+        if reason:
+            raise ValueError("a close frame without a code can't hold a reason")
+        return b""
+    if not is_valid_close_code(code):
+        raise ValueError(f"close code {code} may not be sent (RFC 6455, section 7.4)")
+    payload = code.to_bytes(2, "big") + reason.encode()
+    if len(payload) > MAX_CONTROL_PAYLOAD:
+        raise ValueError("the reason of a close frame is limited to 123 bytes of UTF-8")
+    return payload
+
+
+def parse_close_payload(payload: bytes) -> tuple[int, str]:
+    """Code and reason of a received close frame; (1005, "") where it is empty.
+
+    Raises ValueError if it holds one byte or a code that may not be sent, UnicodeDecodeError (which is a
+    ValueError too) if the reason isn't UTF-8.
+    """
+    if not payload:
+        return NO_CODE, ""
+    # Section 5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer".
+    if len(payload) == 1:
+        raise ValueError("close frame with a payload of one byte")
+    code = int.from_bytes(payload[:2], "big")
+    if not is_valid_close_code(code):
+        raise ValueError(f"close frame with invalid code {code}")
+    return code, payload[2:].decode()

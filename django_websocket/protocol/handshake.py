@@ -1,0 +1,145 @@
+"""The opening handshake, RFC 6455, section 4.2: what the client's request must be, and what it is answered."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..exceptions import HandshakeError
+from .deflate import PerMessageDeflate, negotiate_deflate
+
+__all__ = ["Handshake", "accept_key", "is_websocket_request", "parse_handshake"]
+
+#: Section 1.3: the GUID that a server which knows websockets appends to the key.
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_token = re.compile(_TOKEN, re.ASCII)
+_key = re.compile(r"[A-Za-z0-9+/]{22}==", re.ASCII)
+_extension_name = re.compile(rf"[ \t]*({_TOKEN})[ \t]*", re.ASCII)
+_extension_param = re.compile(
+    rf';[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?', re.ASCII
+)
+
+Extension = tuple[str, list[tuple[str, str | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A valid client handshake."""
+
+    key: str
+    subprotocols: Sequence[str]
+    extensions: Sequence[Extension]
+
+    def choose_subprotocol(self, spoken: Sequence[str]) -> str | None:
+        """The first of ``spoken`` that the client offers (section 4.2.2, /subprotocol/)."""
+        return next((name for name in spoken if name in self.subprotocols), None)
+
+    def choose_deflate(self, *, takeover: bool = False) -> tuple[str, PerMessageDeflate] | None:
+        """The response's Sec-WebSocket-Extensions and the extension for the first offer that can be accepted."""
+        for name, params in self.extensions:
+            if name == "permessage-deflate" and (agreed := negotiate_deflate(params, takeover=takeover)):
+                return agreed
+        return None
+
+
+def accept_key(key: str) -> str:
+    """The value of Sec-WebSocket-Accept (section 4.2.2, step 5.4)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()).decode()
+
+
+def is_websocket_request(headers: Mapping[str, str]) -> bool:
+    """Whether a request means to open a websocket, rightly or not. Names in ``headers`` are in lower case.
+
+    Sec-WebSocket-Key and -Version count too: a proxy that wasn't told about websockets takes the hop-by-hop Upgrade
+    out, and the client had better hear of it.
+    """
+    upgrade = headers.get("upgrade")
+    if upgrade is not None and "websocket" in _tokens(upgrade):
+        return True
+    return "sec-websocket-key" in headers or "sec-websocket-version" in headers
+
+
+def parse_handshake(method: str, http_version: str, headers: Mapping[str, str]) -> Handshake:
+    """Check a client's handshake; :exc:`HandshakeError` (400) says what is wrong with it.
+
+    ``headers`` has names in lower case; repeated headers are joined by commas. ``http_version`` is "HTTP/1.1".
+    """
+    # Section 4.1: "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1."
+    if method != "GET":
+        raise HandshakeError(400, f"a websocket handshake is a GET, not a {method}", {"Allow": "GET"})
+    if http_version != "HTTP/1.1":
+        raise HandshakeError(400, f"a websocket handshake needs HTTP/1.1, not {http_version}")
+    if "websocket" not in _tokens(headers.get("upgrade", "")):
+        raise HandshakeError(400, "the Upgrade header does not name websocket; does a proxy remove it?")
+    if "upgrade" not in _tokens(headers.get("connection", "")):
+        raise HandshakeError(400, "the Connection header does not name Upgrade; does a proxy remove it?")
+    # Section 4.2.1 knows no body. What follows the request are frames, and must not be taken for one.
+    if headers.get("content-length", "0") not in ("", "0") or "transfer-encoding" in headers:
+        raise HandshakeError(400, "a websocket handshake has no body")
+    # Section 4.4: "If the version [...] does not match a version understood by the server, [...] abort [...] and
+    # send [...] an appropriate HTTP error code [...] and a |Sec-WebSocket-Version| header".
+    version = headers.get("sec-websocket-version")
+    if version is None or version.strip() != "13":
+        found = "is missing" if version is None else "is not 13"
+        raise HandshakeError(400, f"Sec-WebSocket-Version {found}", {"Sec-WebSocket-Version": "13"})
+    # Section 4.2.1, item 5: "a base64-encoded value that, when decoded, is 16 bytes in length".
+    key = headers.get("sec-websocket-key")
+    if key is None or not _key.fullmatch(key.strip()):
+        raise HandshakeError(400, f"Sec-WebSocket-Key {'is missing' if key is None else 'is not 16 bytes in base64'}")
+    return Handshake(
+        key.strip(),
+        _parse_subprotocols(headers.get("sec-websocket-protocol")),
+        _parse_extensions(headers.get("sec-websocket-extensions")),
+    )
+
+
+def _tokens(value: str) -> list[str]:
+    return [token.strip(" \t").lower() for token in value.split(",")]
+
+
+def _parse_subprotocols(value: str | None) -> Sequence[str]:
+    if value is None:
+        return ()
+    # Section 4.1, item 10: "non-empty strings with characters in the range U+0021 to U+007E not including separator
+    # characters [...] and MUST all be unique strings".
+    names = [name.strip(" \t") for name in value.split(",")]
+    if not all(_token.fullmatch(name) for name in names):
+        raise HandshakeError(400, "Sec-WebSocket-Protocol is not a list of tokens")
+    if len(set(names)) != len(names):
+        raise HandshakeError(400, "Sec-WebSocket-Protocol names a subprotocol twice")
+    return names
+
+
+def _parse_extensions(value: str | None) -> Sequence[Extension]:
+    """Section 9.1: what "does not conform to the ABNF" fails the connection."""
+    if value is None:
+        return ()
+    extensions: list[Extension] = []
+    pos = 0
+    while True:
+        match = _extension_name.match(value, pos)
+        if match is None:
+            raise HandshakeError(400, "Sec-WebSocket-Extensions is malformed")
+        name, pos = match[1].lower(), match.end()
+        params: list[tuple[str, str | None]] = []
+        while match := _extension_param.match(value, pos):
+            pos = match.end()
+            param: str | None = match[2]
+            if match[3] is not None:
+                # "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform
+                # to the 'token' ABNF."
+                param = re.sub(r"\\(.)", r"\1", match[3])
+                if not _token.fullmatch(param):
+                    raise HandshakeError(400, "Sec-WebSocket-Extensions is malformed")
+            params.append((match[1].lower(), param))
+        extensions.append((name, params))
+        if pos == len(value):
+            return extensions
+        if value[pos] != ",":
+            raise HandshakeError(400, "Sec-WebSocket-Extensions is malformed")
+        pos += 1

@@ -1,0 +1,67 @@
+"""Fan-out in a closed loop: one member speaks, all members hear it, then it speaks again."""
+
+from __future__ import annotations
+
+import time
+
+from .crowd import Crowd
+from .echo import frame_of, message
+from .frames import LoadError
+from .job import Job
+from .meter import Meter
+
+SILENCE = 10.0  # seconds without a delivery after which a message is lost
+
+
+class FanoutLoop:
+    """Counts deliveries; the message's own speaker hears it too."""
+
+    def __init__(self, crowd: Crowd, frame: bytes) -> None:
+        self._crowd = crowd
+        self._frame = frame
+        self._speaker = next(iter(crowd.members.values())).sock
+        self._reply_size = len(frame) - 4  # a server's frame has no mask
+        self._recv_into = {fd: member.sock.recv_into for fd, member in crowd.members.items()}
+        self._buffer = memoryview(bytearray(1 << 18))
+
+    def speak(self) -> float:
+        """One message to all; the seconds until the last delivery. Raises LoadError if deliveries are missing."""
+        poll, clock, recv_into, buffer = self._crowd.epoll.poll, time.perf_counter, self._recv_into, self._buffer
+        reply_size, members = self._reply_size, self._crowd.members
+        left = len(members)
+        start = clock()
+        self._speaker.send(self._frame)
+        while left > 0:
+            events = poll(SILENCE)
+            if not events:
+                raise LoadError(f"{left} of {len(members)} deliveries missing after {SILENCE:.0f} s of silence")
+            for fd, _ in events:
+                size = recv_into[fd](buffer)
+                if size == reply_size:
+                    left -= 1
+                elif size:
+                    left -= self._crowd.take(members[fd], buffer[:size])
+                else:
+                    raise LoadError("the server closed a connection")
+        return clock() - start
+
+
+def run(job: Job) -> dict[str, float]:
+    """Whole messages, at least one, until the duration is over; the rate is in deliveries a second."""
+    crowd = Crowd(job.port, job.path)
+    crowd.open(job.clients)
+    loop = FanoutLoop(crowd, frame_of(job, message(job)))
+    loop.speak()
+    end = time.perf_counter() + job.warmup
+    while time.perf_counter() < end:
+        loop.speak()
+    meter, spoken = Meter(job.session), 0
+    durations = []
+    end = time.perf_counter() + job.duration
+    while not spoken or time.perf_counter() < end:
+        durations.append(loop.speak())
+        spoken += 1
+    samples = meter.read(spoken * job.clients)
+    samples["last_delivery_ms"] = sorted(durations)[len(durations) // 2] * 1e3
+    crowd.close()
+    return samples

@@ -1,0 +1,73 @@
+"""Sockets that do nothing: what opening them costs, what they weigh, and what keeping them alive costs."""
+
+from __future__ import annotations
+
+import time
+
+from ..procfs import Memory, memory, session_pids
+from .crowd import Crowd
+from .echo import frame_of, message
+from .job import Job
+from .meter import Meter
+
+SETTLE = 1.0  # seconds between the last handshake and the reading of the memory
+
+
+def run_storm(job: Job) -> dict[str, float]:
+    """Open as fast as the server lets: handshakes a second, and how long the slowest took."""
+    crowd = Crowd(job.port, job.path)
+    meter = Meter(job.session)
+    opening = crowd.open(job.clients)
+    samples = meter.read(job.clients)
+    durations = sorted(opening.handshakes)
+    samples["median_ms"] = durations[len(durations) // 2] * 1e3
+    samples["p99_ms"] = durations[len(durations) * 99 // 100] * 1e3
+    samples["slowest_ms"] = durations[-1] * 1e3
+    samples["longest_pause"] = opening.longest_gap
+    crowd.close()
+    return samples
+
+
+def server_memory(session: int) -> Memory:
+    """The memory of the server and its workers."""
+    return memory(session_pids(session))
+
+
+def run_idle(job: Job) -> dict[str, float]:
+    """Open, say one thing on each socket, settle; then memory for each socket, and the core's share in the window.
+
+    A few sockets come and go first, so that what a server allocates once is not counted. Fragmented RSS counts for
+    the server that causes it.
+    """
+    payload = message(job)
+    frame = frame_of(job, payload)
+    warm = Crowd(job.port, job.path)
+    warm.open(min(50, job.clients))
+    warm.greet(frame, payload)
+    warm.close()
+    time.sleep(SETTLE)
+    before = server_memory(job.session)
+    crowd = Crowd(job.port, job.path)
+    opening = crowd.open(job.clients)
+    crowd.greet(frame, payload)
+    crowd.hold(SETTLE)
+    after = server_memory(job.session)
+    samples = {
+        "rss_kib": (after.rss - before.rss) / job.clients / 1024,
+        "pss_kib": (after.pss - before.pss) / job.clients / 1024,
+        "server_mib": after.rss / 2**20,
+        "open_seconds": opening.seconds,
+    }
+    if job.duration:
+        pings = crowd.pings
+        meter = Meter(job.session)
+        crowd.hold(job.duration)
+        window = meter.read(1)
+        samples["window_seconds"] = window["seconds"]
+        samples["core_percent"] = window["server_busy"] * 100
+        samples["user_percent"] = window["user_us"] / 1e4 / window["seconds"]
+        samples["system_percent"] = window["system_us"] / 1e4 / window["seconds"]
+        samples["pings"] = crowd.pings - pings
+    samples["lost"] = crowd.lost
+    crowd.close()
+    return samples

@@ -20,6 +20,7 @@ LAYERS = [
     "signals",
     "protocol",
     "conf",
+    "options",
     "handover",
     "transport",
     "database",

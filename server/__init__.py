@@ -1,0 +1,1 @@
+"""A Django project to run first, and to copy from."""

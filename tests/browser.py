@@ -1,0 +1,92 @@
+"""A headless Chromium, driven over its DevTools protocol with the websockets library: no driver in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from tests.deadlines import deadline, wait_until
+
+# No Internet, no root's sandbox, no first-run pages, and nothing that runs in the background.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-port=0",
+]
+
+
+class Page:
+    """The browser's one tab."""
+
+    def __init__(self, devtools: ClientConnection) -> None:
+        self._devtools = devtools
+        self._ids = count(1)
+
+    def _call(self, method: str, **params: Any) -> Any:
+        identifier = next(self._ids)
+        self._devtools.send(json.dumps({"id": identifier, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self._devtools.recv(timeout=deadline(20)))
+            if answer.get("id") == identifier:
+                assert "error" not in answer, answer["error"]
+                return answer["result"]
+
+    def open(self, url: str) -> None:
+        """Load ``url``, and wait until it is there."""
+        loaded = self._call("Page.navigate", url=url)
+        assert "errorText" not in loaded, loaded["errorText"]
+        self.wait_for(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
+
+    def run(self, expression: str) -> Any:
+        """The value of a JavaScript expression; of what it resolves to, if it is a promise."""
+        result = self._call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    def wait_for(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        wait_until(lambda: bool(self.run(f"Boolean({expression})")), 20, expression)
+
+
+@contextmanager
+def chromium(program: str) -> Iterator[Page]:
+    """Run the browser at the path ``program`` with a profile of its own."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = subprocess.Popen(
+            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            port_file = Path(profile, "DevToolsActivePort")
+            wait_until(lambda: port_file.exists() and "\n" in port_file.read_text(), 30, "the browser's port")
+            port = port_file.read_text().split("\n")[0]
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/json/list", timeout=deadline(20)
+            ) as response:
+                (url,) = (t["webSocketDebuggerUrl"] for t in json.load(response) if t["type"] == "page")
+            with connect(url, max_size=None, compression=None, proxy=None) as devtools:
+                yield Page(devtools)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol with the websockets library: no driver in between."""
+"""A headless Chromium, driven over its DevTools protocol with websockets: no driver in between."""
 
 from __future__ import annotations
 

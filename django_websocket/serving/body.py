@@ -1,0 +1,190 @@
+"""``wsgi.input``: the body of one request, read from its connection as the application asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from .chunked import ChunkedDecoder, MalformedBody
+from .head import Head, Refusal
+from .stream import Disconnected, Stream
+
+__all__ = ["RequestBody"]
+
+MIN_RATE = 500
+"""Bytes per second that extend a body's deadline, as Apache's ``RequestReadTimeout body=...,MinRate=500``: a
+phone on a bad line is faster, and who stays below it holds a green thread for nothing."""
+
+DRAIN_BYTES = 64 * 1024
+DRAIN_SECONDS = 1.0
+"""How much of a body that the application didn't read is read for it, to keep the connection for the next
+request."""
+
+RECEIVE_SIZE = 64 * 1024
+
+
+class RequestBody:
+    """The input stream of PEP 3333: ``read``, ``readline``, ``readlines`` and iteration; ``b""`` at its end.
+
+    Raises OSError when the body can't be read to its end: :exc:`TimeoutError` when the client is too slow,
+    :exc:`.stream.Disconnected` when it is gone, :exc:`.chunked.MalformedBody`. Django makes an
+    UnreadablePostError of each; :attr:`refusal` then says what the client is answered instead of the
+    application's response."""
+
+    def __init__(self, stream: Stream, head: Head, received: bytes, request_timeout: float) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._decoder = ChunkedDecoder() if head.chunked else None
+        self._left = head.content_length or 0
+        self._ahead = received  # not yet looked at
+        self._timeout = request_timeout
+        self._waited = 0.0
+        self._received = 0
+        self._error: OSError | None = None
+        self.refusal: Refusal | None = None
+        self.complete = self._decoder is None and self._left == 0
+        self.awaits_continue = head.expects_continue and not self.complete
+        self.leftover = received if self.complete else b""
+
+    # What the application calls.
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """``size`` bytes, less only at the end; all that is left for a negative size or None."""
+        if size is None or size < 0:
+            pieces = [self._buffer]
+            self._buffer = b""
+            while piece := self._next_piece():
+                pieces.append(piece)
+            return b"".join(pieces)
+        while len(self._buffer) < size:
+            missing = size - len(self._buffer)
+            pieces = [self._buffer]
+            while missing > 0 and (piece := self._next_piece()):
+                pieces.append(piece)
+                missing -= len(piece)
+            self._buffer = b"".join(pieces)
+            if missing > 0:
+                break
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Up to and with the next LF, at most ``size`` bytes."""
+        limit = None if size is None or size < 0 else size
+        searched = 0
+        while True:
+            end = self._buffer.find(b"\n", searched) + 1
+            if end or (limit is not None and len(self._buffer) >= limit):
+                break
+            searched = len(self._buffer)
+            piece = self._next_piece()
+            if not piece:
+                end = len(self._buffer)
+                break
+            self._buffer += piece
+        if limit is not None:
+            end = min(end or limit, limit)
+        data, self._buffer = self._buffer[:end], self._buffer[end:]
+        return data
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """The lines that are left, or as many as reach ``hint`` bytes."""
+        lines, total = [], 0
+        while line := self.readline():
+            lines.append(line)
+            total += len(line)
+            if hint is not None and 0 < hint <= total:
+                break
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    # What the connection calls.
+
+    @property
+    def failed(self) -> bool:
+        """True once reading it has raised."""
+        return self._error is not None
+
+    @property
+    def closes(self) -> bool:
+        """True if too much is unread for the connection to be worth keeping."""
+        return not self.complete and (
+            self.awaits_continue or self._error is not None or self._left > DRAIN_BYTES
+        )
+
+    def drain(self) -> bool:
+        """Read what the application left, within bounds; True if the connection stands at the next
+        request."""
+        if self.complete:
+            return True
+        if self.closes:
+            return False
+        self._timeout, self._waited, start = DRAIN_SECONDS, 0.0, self._received
+        try:
+            while self._received - start <= DRAIN_BYTES:
+                if not self._next_piece():
+                    return True
+        except OSError:
+            pass
+        return False
+
+    def _next_piece(self) -> bytes:
+        """Some data; ``b""`` at the end."""
+        if self.complete:
+            return b""
+        if self._error is not None:
+            raise self._error
+        try:
+            while True:
+                received = self._ahead or self._receive()
+                self._ahead = b""
+                piece = self._decode(received)
+                if piece or self.complete:
+                    return piece
+        except MalformedBody as error:
+            self.refusal = Refusal(400, f"The request body is malformed: {error}.")
+            self._error = error
+            raise
+        except TimeoutError as error:
+            self.refusal = Refusal(408, "The request body took too long.")
+            self._error = error
+            raise
+        except OSError as error:
+            self._error = error
+            raise
+
+    def _decode(self, received: bytes) -> bytes:
+        if self._decoder is not None:
+            piece = self._decoder.feed(received)
+            self.complete = self._decoder.finished
+            self.leftover = self._decoder.leftover
+            return piece
+        piece = received[: self._left]
+        self._left -= len(piece)
+        if not self._left:
+            self.complete = True
+            self.leftover = received[len(piece) :]
+        return piece
+
+    def _receive(self) -> bytes:
+        if self.awaits_continue:
+            self.awaits_continue = False
+            self._stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # Only the time spent in waiting for the client counts, not the application's own.
+        start = time.monotonic()
+        try:
+            data = self._stream.receive(
+                RECEIVE_SIZE, self._timeout + self._received / MIN_RATE - self._waited
+            )
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Disconnected(str(error)) from error
+        finally:
+            self._waited += time.monotonic() - start
+        if not data:
+            raise Disconnected("the client left before the end of its request")
+        self._received += len(data)
+        return data

@@ -1,0 +1,293 @@
+"""One client's connection: requests in, responses out, until one side has enough or a websocket takes
+over."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from greenlet import GreenletExit, getcurrent
+
+from ..transport import Upgrade
+from .body import RequestBody
+from .head import Head, Refusal, approve_head, refuse_unfinished
+from .patch import eventlet
+from .response import Response, refusal_bytes
+from .stream import Disconnected, Stream
+from .wsgi import make_environ
+
+if TYPE_CHECKING:
+    import socket
+
+    from ..websocket import WebSocket
+    from .server import Server
+
+__all__ = ["AccessEntry", "Connection"]
+
+logger = logging.getLogger("django_websocket.server")
+
+KEEP_ALIVE_TIMEOUT = 75.0
+"""Seconds that an idle connection is kept. Longer than the 60 s for which nginx keeps its idle upstream
+connections (keepalive_timeout), so that it is the proxy that closes and never sends a request into a closing
+connection."""
+
+RECEIVE_SIZE = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """What was answered: for the request log. ``duration`` is in seconds, ``sent`` is bytes of the body."""
+
+    method: str
+    target: str
+    protocol: str
+    status: int
+    sent: int
+    duration: float
+    peer: str
+
+
+Switch: TypeAlias = "tuple[WebSocket, bytes]"
+
+
+class Connection:
+    """Serves one accepted socket in a greenlet of its own (:meth:`run`)."""
+
+    __slots__ = (
+        "_buffer",
+        "_environ",
+        "_greenlet",
+        "_lingers",
+        "_peer",
+        "_server",
+        "_stream",
+        "address",
+        "idle",
+    )
+
+    def __init__(
+        self, server: Server, sock: socket.socket, address: Any, base_environ: dict[str, Any]
+    ) -> None:
+        self._server = server
+        self._stream = Stream(sock)
+        self._environ = base_environ
+        self._buffer = b""
+        self._greenlet: Any = None
+        self._lingers = False
+        self.idle = True
+        """True while no byte of a request has come."""
+        if isinstance(address, tuple):
+            host, port = address[:2]
+            self._peer = (host, str(port))
+            self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        else:
+            self._peer = ("", "")
+            self.address = "unix"
+
+    def run(self) -> None:
+        """Serve until the end. The greenlet's outermost function: lets no error of a connection out."""
+        server, switch = self._server, None
+        self._greenlet = getcurrent()
+        try:
+            switch = self._serve()
+            if self._lingers:
+                self._stream.linger()
+        except (OSError, GreenletExit):
+            pass
+        except Exception:
+            logger.exception("connection from %s failed", self.address)
+        finally:
+            self._greenlet = None
+            if switch is None:
+                self._stream.close()
+            server.connection_ended(self, handed_over=switch is not None)
+        if switch is not None:
+            self._hand_over(*switch)
+
+    def end_if_idle(self) -> None:
+        """Close a connection on which no request is under way; one that has just arrived is still
+        answered."""
+        if self.idle:
+            try:
+                self._stream.sock.shutdown(0)  # SHUT_RD: what has arrived is read first, then comes the end
+            except OSError:
+                pass
+
+    def kill(self) -> None:
+        """End whatever goes on; called on the hub."""
+        if self._greenlet is not None:
+            self._greenlet.throw(GreenletExit)
+
+    def _hand_over(self, websocket: WebSocket, trailing: bytes) -> None:
+        from .transport import hand_over
+
+        hand_over(self._stream.sock, self.address, websocket, trailing, self._server)
+
+    def _serve(self) -> Switch | None:
+        deadline = time.monotonic() + self._server.request_timeout
+        while True:
+            head = self._read_head(deadline)
+            if head is None:
+                return None
+            if isinstance(head, Refusal):
+                self._refuse(head)
+                return None
+            switch = self._answer(head)
+            if switch is not None or self._stream.ended:
+                return switch
+            deadline = 0.0
+            if self._buffer:
+                # A client that pipelines gets its turn like the others.
+                eventlet.sleep(0)
+
+    def _read_head(self, deadline: float) -> Head | Refusal | None:
+        """The next request head; None if there is none. A ``deadline`` of 0 begins with the request's first
+        byte."""
+        received: bytes | bytearray = self._buffer
+        self._buffer = b""
+        looked_at = 0
+        timeout = self._server.request_timeout
+        wait_first = not deadline and not received
+        if received and not deadline:
+            deadline = time.monotonic() + timeout
+        self.idle = not received
+        while True:
+            if received:
+                end = received.find(b"\r\n\r\n", max(0, looked_at - 3))
+                if end >= 0:
+                    break
+                refusal = refuse_unfinished(received, looked_at)
+                if refusal is not None:
+                    return refusal
+                looked_at = len(received)
+            try:
+                left = deadline - time.monotonic() if deadline else KEEP_ALIVE_TIMEOUT
+                data = self._stream.receive(RECEIVE_SIZE, left, wait_first=wait_first)
+            except TimeoutError:
+                return Refusal(408, "The request head took too long.") if received else None
+            if not data:
+                return None
+            if not deadline:
+                deadline = time.monotonic() + timeout
+            self.idle = wait_first = False
+            if not received:
+                received = data
+            else:
+                received = bytearray(received) if isinstance(received, bytes) else received
+                received += data
+        self.idle = False
+        raw = bytes(received)
+        self._buffer = raw[end + 4 :]
+        return approve_head(raw[: end + 4])
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """The one answer to a request that is not served; nothing that the client sent behind it is looked
+        at."""
+        self._lingers = True
+        self._stream.send(refusal_bytes(refusal))
+        self._log("-", "-", "HTTP/1.1", refusal.status, len(refusal.reason) + 1, 0.0)
+
+    def _answer(self, head: Head) -> Switch | None:
+        """Run the application for one request."""
+        server, stream = self._server, self._stream
+        began = time.monotonic()
+        body = RequestBody(stream, head, self._buffer, server.request_timeout)
+        self._buffer = b""
+        response = Response(
+            stream,
+            head,
+            lambda: not server.stopping and not body.closes,
+        )
+        upgrade = Upgrade()
+        result: Any = None
+        switching = False
+        try:
+            result = server.application(
+                make_environ(self._environ, head, body, self._peer, upgrade), response.start_response
+            )
+            switching = self._conclude(head, body, response, upgrade, result)
+        except (GreenletExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            response.keep_alive = False
+            self._fail(head, body, response, error)
+        finally:
+            try:
+                if hasattr(result, "close"):
+                    result.close()
+            except (GreenletExit, KeyboardInterrupt):
+                raise
+            except BaseException:
+                logger.exception("%s %s: close() of the response failed", head.method, head.target)
+            finally:
+                if not switching:
+                    _abandon(upgrade)
+        if server.access_log is not None:
+            self._log(
+                head.method,
+                head.target,
+                head.protocol,
+                response.status,
+                response.sent,
+                time.monotonic() - began,
+            )
+        if switching and upgrade.websocket is not None:
+            return upgrade.websocket, body.leftover
+        if not (response.keep_alive and body.drain()):
+            stream.ended = True
+            self._lingers = not body.complete or bool(body.leftover)
+        self._buffer = body.leftover
+        return None
+
+    def _conclude(
+        self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any
+    ) -> bool:
+        """Send what the application returned; True if that makes the connection a websocket."""
+        if response.status == 101 and not response.headers_sent:
+            if upgrade.websocket is None:
+                raise RuntimeError("the application answered 101, but no websocket was accepted")
+            if body.drain():
+                response.send_switch()
+                return True
+            response.send_error(Refusal(400, "The body of the handshake can't be read."))
+            return False
+        _abandon(upgrade)
+        if body.refusal is not None and not response.headers_sent:
+            response.send_error(body.refusal)
+        else:
+            response.send_result(result)
+        return False
+
+    def _fail(self, head: Head, body: RequestBody, response: Response, error: BaseException) -> None:
+        """The application, or sending its response, raised ``error``."""
+        refusal = body.refusal
+        if isinstance(error, Disconnected) or (body.failed and refusal is None):
+            logger.debug("%s %s from %s: the client left", head.method, head.target, self.address)
+            return
+        if refusal is None:
+            logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
+            refusal = Refusal(500, "The server failed.")
+        try:
+            response.send_error(refusal)
+        except OSError:
+            pass
+
+    def _log(self, method: str, target: str, protocol: str, status: int, sent: int, duration: float) -> None:
+        access_log: Callable[[AccessEntry], None] | None = self._server.access_log
+        if access_log is not None:
+            try:
+                access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address))
+            except Exception:
+                logger.exception("the access log failed")
+
+
+def _abandon(upgrade: Upgrade) -> None:
+    """End the view that waits for a ``101`` which never goes out."""
+    websocket, upgrade.websocket = upgrade.websocket, None
+    if websocket is not None:
+        from .transport import abandon
+
+        abandon(websocket)

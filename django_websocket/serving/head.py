@@ -1,0 +1,251 @@
+"""Which request heads this server takes: bytes in, an approved :class:`Head` or a :class:`Refusal` out.
+
+h11 parses, but it is lenient where a proxy in front may read differently (it joins folded lines, merges
+repeated Content-Length fields, takes bare LF for a line end, lets control characters into values). Every such
+difference has smuggled a request past somebody, so the policy here is stricter than h11's: what is not
+plainly well-formed gets one error and the connection is closed. References are to RFC 9112 (HTTP/1.1) unless
+they say RFC 9110 (semantics)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import h11
+
+__all__ = [
+    "MAX_HEADERS",
+    "MAX_HEADER_BYTES",
+    "MAX_REQUEST_LINE",
+    "Head",
+    "Refusal",
+    "approve_head",
+    "refuse_unfinished",
+]
+
+MAX_REQUEST_LINE = 8 * 1024
+"""Bytes; RFC 9112, section 3 recommends at least 8000."""
+
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 64 * 1024
+
+MAX_LENGTH_DIGITS = 18
+"""More digits of Content-Length than any body has, and fewer than overflow 64 bits somewhere on the way."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
+_FORBIDDEN = re.compile(rb"[^\t\r\n\x20-\x7e\x80-\xff]|(?<!\r)\n|\r(?=[^\n])")
+"""Control characters (HTAB aside), and CR or LF that are not a pair."""
+
+_HOST = re.compile(rb"(?:[0-9A-Za-z._~\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
+_CHUNKED = [b"chunked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The one answer to a request that is not served: an HTTP status, and what the client is told."""
+
+    status: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Head:
+    """An approved request head. ``path`` is still percent-encoded; header names are lower case."""
+
+    method: str
+    target: str
+    path: str
+    query: str
+    protocol: str
+    headers: list[tuple[bytes, bytes]]
+    content_length: int | None
+    chunked: bool
+    expects_continue: bool
+    keep_alive: bool
+
+
+def refuse_unfinished(received: bytes | bytearray, start: int = 0) -> Refusal | None:
+    """Why the head that begins with ``received`` can't become a good one, so that nobody waits for its end.
+
+    Bytes before ``start`` were looked at before.
+    """
+    skip = 2 if received[:2] == b"\r\n" else 0
+    if len(received) > skip and received[skip] <= 0x20 and received != b"\r":
+        return Refusal(400, "The request line is malformed.")
+    if _FORBIDDEN.search(received, max(0, start - 1)):
+        return Refusal(400, "The request head holds a control character or a bare CR or LF.")
+    line_end = received.find(b"\r\n", skip)
+    if (line_end if line_end >= 0 else len(received) - 1) - skip > MAX_REQUEST_LINE:
+        return Refusal(414, "The request line is too long.")
+    if line_end >= 0 and len(received) - line_end - 2 > MAX_HEADER_BYTES + 2:
+        return Refusal(431, "The request headers are too large.")
+    return None
+
+
+def approve_head(raw: bytes) -> Head | Refusal:
+    """Judge ``raw``, one request head up to and with its empty line."""
+    # 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty
+    # line (CRLF) received prior to the request-line." One is what old clients send behind a body; more is
+    # not.
+    if raw[:2] == b"\r\n":
+        raw = raw[2:]
+    refusal = refuse_unfinished(raw)
+    if refusal is not None:
+        return refusal
+    lines = raw.split(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(lines[0])
+    if match is None:
+        return Refusal(400, "The request line is malformed.")
+    method, target, major, minor = match.groups()
+    # RFC 9110, 15.6.6: "The 505 (HTTP Version Not Supported) status code indicates that the server does not
+    # support ... the major version of HTTP that was used in the request message."
+    if major != b"1" or minor not in b"01":
+        return Refusal(505, "This server speaks HTTP/1.1.")
+    # RFC 9110, 9.3.6: CONNECT is for proxies.
+    if method == b"CONNECT":
+        return Refusal(501, "This server is not a proxy.")
+    if len(lines) - 3 > MAX_HEADERS:
+        return Refusal(431, "There are too many request headers.")
+    fields = _fields(lines)
+    if isinstance(fields, Refusal):
+        return fields
+    return _judge(raw, method, target, minor == b"1", fields)
+
+
+def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]] | Refusal:
+    """The values of each field by its lower-case name."""
+    fields: dict[bytes, list[bytes]] = {}
+    for line in lines[1:-2]:
+        # 5.2: "A server that receives an obs-fold in a request message ... MUST either reject the message by
+        # sending a 400 (Bad Request) ... or replace each received obs-fold".
+        if line[0] in b" \t":
+            return Refusal(400, "A header is folded over several lines.")
+        name, colon, value = line.partition(b":")
+        # 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request
+        # message that contains whitespace between a header field name and colon."
+        if not colon or _TOKEN.fullmatch(name) is None:
+            return Refusal(400, "A header has no valid name.")
+        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return fields
+
+
+def _judge(
+    raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[bytes, list[bytes]]
+) -> Head | Refusal:
+    hosts = fields.get(b"host", [])
+    refusal = _judge_host(hosts, is_11)
+    if refusal is not None:
+        return refusal
+    where = _split_target(method, target, hosts)
+    if isinstance(where, Refusal):
+        return where
+    path, query = where
+    lengths, codings = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+    refusal = _judge_framing(lengths, codings, is_11)
+    if refusal is not None:
+        return refusal
+    # RFC 9110, 10.1.1: "A server that receives an Expect field value containing a member other than
+    # 100-continue MAY respond with a 417", and "in an HTTP/1.0 request MUST ignore" 100-continue.
+    expect = fields.get(b"expect")
+    if expect is not None and [value.lower() for value in expect] != [b"100-continue"]:
+        return Refusal(417, "The only expectation this server meets is 100-continue.")
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(raw)
+    try:
+        request = parser.next_event()
+    except h11.RemoteProtocolError as error:
+        return Refusal(400, str(error))
+    if not isinstance(request, h11.Request):
+        raise AssertionError("h11 was given a whole head")
+    connection = b",".join(fields[b"connection"]).lower() if b"connection" in fields else b""
+    headers = [
+        # "X-User" and "X_User" are one CGI variable, so a client could set what a proxy is trusted to set.
+        field
+        for field in request.headers
+        if b"_" not in field[0]
+    ]
+    if not hosts and target[:1] not in b"/*":
+        # 3.2.2: the authority of an absolute-form target stands for Host, which HTTP/1.0 may lack.
+        headers.append((b"host", target.split(b"/", 3)[2].partition(b"?")[0]))
+    return Head(
+        method=method.decode("ascii"),
+        target=target.decode("ascii"),
+        path=path.decode("ascii"),
+        query=query.decode("ascii"),
+        protocol="HTTP/1.1" if is_11 else "HTTP/1.0",
+        headers=headers,
+        content_length=int(lengths[0]) if lengths else None,
+        chunked=codings is not None,
+        expects_continue=expect is not None and is_11,
+        keep_alive=is_11 and b"close" not in [token.strip(b" \t") for token in connection.split(b",")],
+    )
+
+
+def _judge_host(hosts: list[bytes], is_11: bool) -> Refusal | None:
+    # 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
+    # lacks a Host header field and to any request message that contains more than one Host header field line
+    # or a Host header field with an invalid field value."
+    if len(hosts) > 1 or (is_11 and not hosts):
+        return Refusal(400, "There must be exactly one Host header.")
+    if hosts and not _is_host(hosts[0]):
+        return Refusal(400, "The Host header is invalid.")
+    return None
+
+
+def _is_host(value: bytes) -> bool:
+    match = _HOST.fullmatch(value)
+    return match is not None and int(match[1] or 0) <= 65535
+
+
+def _split_target(method: bytes, target: bytes, hosts: list[bytes]) -> tuple[bytes, bytes] | Refusal:
+    """Path and query of a request target in a form that fits the method (section 3.2)."""
+    if b"#" in target:
+        return Refusal(400, "The request target holds a fragment.")
+    if target[:1] == b"/":
+        path, _, query = target.partition(b"?")
+        return path, query
+    # 3.2.4: the asterisk-form "is only used for a server-wide OPTIONS request". WSGI has no other path for it
+    # than the empty one.
+    if target == b"*":
+        return (b"", b"") if method == b"OPTIONS" else Refusal(400, "Only OPTIONS may ask for *.")
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        return Refusal(400, "The request target is in no form that this server knows.")
+    authority, absolute_path, absolute_query = match.groups()
+    # 3.2.2: "an origin server MUST ignore the received Host header field (if any) and instead use the host
+    # information of the request-target." Who sends two different ones wants them to be read differently.
+    if not _is_host(authority) or (hosts and authority.lower() != hosts[0].lower()):
+        return Refusal(400, "The request target and the Host header name different hosts.")
+    return absolute_path or (b"" if method == b"OPTIONS" else b"/"), absolute_query or b""
+
+
+def _judge_framing(lengths: list[bytes] | None, codings: list[bytes] | None, is_11: bool) -> Refusal | None:
+    if codings is not None:
+        # 6.1: "A server MAY reject a request that contains both Content-Length and Transfer-Encoding"; 11.2
+        # says why it should.
+        if lengths is not None:
+            return Refusal(400, "Content-Length and Transfer-Encoding exclude each other.")
+        # 6.1: "A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding header
+        # field MUST treat the message as if the framing is faulty".
+        if not is_11:
+            return Refusal(400, "HTTP/1.0 has no Transfer-Encoding.")
+        names = [name.strip(b" \t").lower() for name in b",".join(codings).split(b",")]
+        if names == _CHUNKED:
+            return None
+        # 6.3: "If a Transfer-Encoding header field is present in a request and the chunked transfer coding is
+        # not the final encoding, ... the server MUST respond with the 400 (Bad Request) status code".
+        if any(_TOKEN.fullmatch(name) is None for name in names) or b"chunked" in names[:-1]:
+            return Refusal(400, "Transfer-Encoding is malformed.")
+        # 6.1: "A server that receives a request message with a transfer coding it does not understand SHOULD
+        # respond with 501 (Not Implemented)."
+        return Refusal(501, "The only transfer coding this server knows is chunked.")
+    # 6.3: "If a message is received without Transfer-Encoding and with an invalid Content-Length header
+    # field, then the message framing is invalid". A list of equal values may be taken, or rejected, which is
+    # safer.
+    if lengths is not None and (
+        len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > MAX_LENGTH_DIGITS
+    ):
+        return Refusal(400, "Content-Length is malformed.")
+    return None

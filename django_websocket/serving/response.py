@@ -1,0 +1,357 @@
+"""The response side of PEP 3333: ``start_response``, ``write``, the framing of the body, and the file
+wrapper."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from .head import Head, Refusal
+from .stream import Stream
+
+__all__ = ["FileWrapper", "Response", "refusal_bytes"]
+
+logger = logging.getLogger("django_websocket.server")
+
+ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+ONE_SEND = 64 * 1024
+"""Up to this size the head and the first data are joined, for one system call and one packet; copying more
+costs more than it saves."""
+
+_STATUS = re.compile(r"[1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+
+# PEP 3333: applications "are forbidden from using HTTP/1.1 'hop-by-hop' features or headers". They are
+# dropped rather than answered with a 500: a view that passes on somebody else's response is then still right,
+# since framing and the life of the connection are the server's. "Connection: close" is taken as the wish that
+# it is.
+_HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+    )
+) | {"trailers", "transfer-encoding", "upgrade"}
+
+_date = (0, "")
+
+
+def http_date() -> str:
+    """The value of the Date header, made once a second."""
+    global _date
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, formatdate(now, usegmt=True))
+    return _date[1]
+
+
+def refusal_bytes(refusal: Refusal, *, head_only: bool = False) -> bytes:
+    """A whole response that ends the connection."""
+    body = f"{refusal.reason}\n".encode("latin-1", "replace")
+    return (
+        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\nDate: {http_date()}\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode("latin-1") + (b"" if head_only else body)
+
+
+@lru_cache(maxsize=1024)
+def _lower_name(name: str) -> str:
+    """``name`` in lower case; ValueError if it isn't a header name."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"not a header name: {name!r}")
+    return name.lower()
+
+
+@lru_cache(maxsize=64)
+def _warn_dropped(name: str) -> None:
+    logger.warning("dropped the response header %s: it is for the server to send", name)
+
+
+class FileWrapper:
+    """``wsgi.file_wrapper``: iterates over a file in blocks, or lets the kernel send it."""
+
+    def __init__(self, filelike: Any, block_size: int = 64 * 1024) -> None:
+        self.filelike = filelike
+        self.block_size = block_size
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.filelike.read(self.block_size):
+            yield block
+
+    def close(self) -> None:
+        """Close the file, if it can be."""
+        close = getattr(self.filelike, "close", None)
+        if close is not None:
+            close()
+
+    def regular_file(self) -> tuple[int, int, int] | None:
+        """Descriptor, position and bytes left, if that is where reading ``filelike`` would take its bytes
+        from.
+
+        Only of types that are known for it: a GzipFile's fileno(), say, is that of the compressed file.
+        """
+        file = self.filelike
+        if type(file) is tempfile._TemporaryFileWrapper:
+            file = file.file
+        if type(file) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+            return None
+        if isinstance(file, (io.BufferedReader, io.BufferedRandom)) and type(file.raw) is not io.FileIO:
+            return None
+        try:
+            if isinstance(file, io.BufferedRandom):
+                file.flush()
+            fd, position = file.fileno(), file.tell()
+            status = os.fstat(fd)
+        except (OSError, ValueError):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return fd, position, max(0, status.st_size - position)
+
+
+class Response:
+    """What one request is answered; the application fills it in through :meth:`start_response`."""
+
+    def __init__(self, stream: Stream, head: Head, may_keep: Callable[[], bool]) -> None:
+        self._stream = stream
+        self._head = head
+        self._may_keep = may_keep
+        self._is_11 = head.protocol == "HTTP/1.1"
+        self._head_only = head.method == "HEAD"
+        self._fields = ""
+        self._status = ""
+        self._has_date = False
+        self._length: int | None = None  # announced by the application
+        self._left: int | None = None  # of an announced length, still to send
+        self._chunked = False
+        self.status = 0
+        self.keep_alive = head.keep_alive
+        self.headers_sent = False
+        self.sent = 0
+        """Bytes of the body that went out."""
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], None]:
+        """PEP 3333's ``start_response``. Raises ValueError or TypeError for what can't be sent."""
+        if exc_info is not None:
+            try:
+                if self.headers_sent and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.status:
+            raise RuntimeError("start_response was called twice without exc_info")
+        if _STATUS.fullmatch(status) is None:
+            raise ValueError(f"not an HTTP status: {status!r}")
+        code = int(status[:3])
+        if code < 200 and code != 101:
+            raise ValueError(f"not a final HTTP status: {status!r}")
+        self._take_headers(headers, switching=code == 101)
+        self._status = status if len(status) > 3 else f"{status} "
+        self.status = code
+        return self.write
+
+    def _take_headers(self, headers: Sequence[tuple[str, str]], *, switching: bool) -> None:
+        lines: list[str] = []
+        length: int | None = None
+        has_date = close = False
+        for name, value in headers:
+            lower = _lower_name(name)
+            if _UNSENDABLE.search(value) is not None:
+                raise ValueError(f"the value of the response header {name} can't be sent: {value!r}")
+            if lower == "content-length":
+                if length is not None or not (value.isascii() and value.isdigit()):
+                    raise ValueError(f"not one Content-Length: {value!r}")
+                length = int(value)
+                continue
+            if lower in _HOP_BY_HOP:
+                if lower == "connection" and value.lower() == "close":
+                    close = True
+                elif not switching:
+                    _warn_dropped(lower)
+                continue
+            if switching and lower == "content-type":
+                continue
+            if lower == "date":
+                has_date = True
+            lines.append(f"{name}: {value}\r\n")
+        self._fields, self._length, self._has_date = "".join(lines), length, has_date
+        if close:
+            self.keep_alive = False
+
+    def write(self, data: bytes, /) -> None:
+        """PEP 3333's ``write``: what is given goes out at once. Raises OSError when the client is gone."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"a response is made of bytes, not {type(data).__name__}")
+        if not data:
+            return
+        head = b"" if self.headers_sent else self._make_head(None)
+        if self._bodyless:
+            data = b""
+        elif self._left is not None:
+            if len(data) > self._left:
+                self._complain("longer")
+                data = data[: self._left]
+            self._left -= len(data)
+        self.sent += len(data)
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if head and data and len(data) > ONE_SEND:
+            self._stream.send(head, socket.MSG_MORE)
+            self._stream.send(data)
+        elif head or data:
+            self._stream.send(head + data if head else data)
+
+    def send_result(self, result: Iterable[bytes]) -> None:
+        """Send what the application returned, to its end."""
+        if isinstance(result, FileWrapper) and self._send_file(result):
+            return
+        if self._is_whole(result):
+            body = b"".join(result)
+            if not self.headers_sent:
+                self._send_whole(body)
+                return
+            self.write(body)
+        else:
+            for data in result:
+                self.write(data)
+                if self.headers_sent and (self._bodyless or (self._left == 0 and not self.keep_alive)):
+                    break
+        self._finish()
+
+    @staticmethod
+    def _is_whole(result: Iterable[bytes]) -> bool:
+        """True if the whole body is there already, so that its length is known before it is sent."""
+        if isinstance(result, (list, tuple)):
+            return True
+        # Django's HttpResponse says so, and has no len(). PEP 3333 knows the len() of one.
+        if getattr(result, "streaming", None) is False:
+            return True
+        try:
+            return len(result) == 1  # type: ignore[arg-type]  # that is the question
+        except TypeError:
+            return False
+
+    def _send_whole(self, body: bytes) -> None:
+        self._check_started()
+        if self._length is None or self._length == len(body) or self._bodyless:
+            head = self._make_head(len(body))
+            data = b"" if self._bodyless else body
+            self.sent = len(data)
+            if len(data) > ONE_SEND:
+                self._stream.send(head, socket.MSG_MORE)
+                self._stream.send(data)
+            else:
+                self._stream.send(head + data)
+            return
+        self.write(body)
+        self._finish()
+
+    def _send_file(self, wrapper: FileWrapper) -> bool:
+        if self.headers_sent or not self.status or self._bodyless:
+            return False
+        where = wrapper.regular_file()
+        if where is None:
+            return False
+        fd, position, count = where
+        if self._length is not None and count > self._length:
+            count = self._length
+        head = self._make_head(count)
+        self._stream.send(head, socket.MSG_MORE if count else 0)
+        self.sent = self._stream.send_file(fd, position, count)
+        if self.sent != (count if self._length is None else self._length):
+            self._complain("shorter")
+        return True
+
+    def send_error(self, refusal: Refusal) -> None:
+        """Answer with ``refusal`` instead of what the application began, if none of that has been sent."""
+        self.keep_alive = False
+        if not self.headers_sent:
+            self.headers_sent = True
+            self.status = refusal.status
+            self.sent = 0 if self._head_only else len(refusal.reason) + 1
+            self._stream.send(refusal_bytes(refusal, head_only=self._head_only))
+
+    def send_switch(self) -> None:
+        """Send the ``101`` head of a websocket (RFC 6455, section 4.2.2)."""
+        self.headers_sent = True
+        upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        self._stream.send(f"HTTP/1.1 {self._status}\r\n{upgrade}{self._fields}\r\n".encode("latin-1"))
+
+    @property
+    def _bodyless(self) -> bool:
+        return self._head_only or self.status in (204, 304)
+
+    def _check_started(self) -> None:
+        if not self.status:
+            raise RuntimeError("the application returned without calling start_response")
+
+    def _make_head(self, whole: int | None) -> bytes:
+        """The head; ``whole`` is the length of the body where the application announced none."""
+        self._check_started()
+        length = whole if self._length is None else self._length
+        if self.status == 204:
+            # RFC 9110, 8.6: "A server MUST NOT send a Content-Length header field in any response with a
+            # status code of 1xx (Informational) or 204 (No Content)."
+            length = None
+        elif self.status == 304 and self._length is None:
+            length = None  # the length would be that of the 200
+        parts = [f"HTTP/1.1 {self._status}\r\n"]
+        if not self._has_date:
+            parts.append(f"Date: {http_date()}\r\n")
+        parts.append(self._fields)
+        if length is not None:
+            parts.append(f"Content-Length: {length}\r\n")
+            self._left = length
+        elif not self._bodyless:
+            if self._is_11:
+                self._chunked = True
+                parts.append("Transfer-Encoding: chunked\r\n")
+            else:
+                self.keep_alive = False
+        if self.keep_alive and not self._may_keep():
+            self.keep_alive = False
+        if not self.keep_alive:
+            parts.append("Connection: close\r\n")
+        parts.append("\r\n")
+        head = "".join(parts).encode("latin-1")
+        self.headers_sent = True
+        return head
+
+    def _finish(self) -> None:
+        """All was written: end the body."""
+        if not self.headers_sent:
+            self._stream.send(self._make_head(0))
+        if self._bodyless:
+            return
+        if self._chunked:
+            self._stream.send(b"0\r\n\r\n")
+        elif self._left:
+            self._complain("shorter")
+
+    def _complain(self, how: str) -> None:
+        """The body doesn't fit its Content-Length: the connection must end, or the next response would be
+        misread."""
+        self.keep_alive = False
+        logger.error(
+            "%s %s: the response is %s than its Content-Length", self._head.method, self._head.target, how
+        )

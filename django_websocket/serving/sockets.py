@@ -1,0 +1,149 @@
+"""Listening sockets: TCP, unix, and those that somebody else opened."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from .patch import eventlet
+
+if TYPE_CHECKING:
+    import socket
+else:
+    socket = eventlet.patcher.original("socket")
+
+__all__ = ["bind_sockets", "describe", "inherited_sockets"]
+
+BACKLOG = 2048
+"""Connections that the kernel completes ahead of us; it cuts this to net.core.somaxconn."""
+
+SYSTEMD_FIRST_FD = 3
+"""SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+
+
+def bind_sockets(*addresses: str, backlog: int = BACKLOG, reuse_port: bool = False) -> list[socket.socket]:
+    """Non-blocking listening sockets for ``addresses``.
+
+    An address is ``host:port``, ``[IPv6 address]:port``, ``unix:path`` (or a path that begins with a slash),
+    or ``fd://number`` for a listening socket that the process was started with. With ``reuse_port`` several
+    processes may listen on one port, and the kernel spreads connections over them. Raises ValueError for what
+    is no address and OSError when it can't be bound; then none is left open."""
+    bound: list[socket.socket] = []
+    try:
+        for address in addresses:
+            bound.append(_bind(address, backlog, reuse_port))
+    except BaseException:
+        for listener in bound:
+            listener.close()
+        raise
+    return bound
+
+
+def inherited_sockets() -> list[socket.socket]:
+    """The listening sockets that systemd passed to this process (sd_listen_fds(3)); empty if it passed none.
+
+    The environment variables that say so are removed, so that child processes don't take them for theirs.
+    """
+    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdigit():
+        return []
+    return [_adopt(fd) for fd in range(SYSTEMD_FIRST_FD, SYSTEMD_FIRST_FD + int(count))]
+
+
+def describe(listener: socket.socket) -> str:
+    """The address of ``listener`` as :func:`bind_sockets` takes it, its port filled in."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{os.fsdecode(name)}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _bind(address: str, backlog: int, reuse_port: bool) -> socket.socket:
+    if address.startswith("fd://"):
+        number = address.removeprefix("fd://")
+        if not number.isdigit():
+            raise ValueError(f"not a file descriptor: {address!r}")
+        return _adopt(int(number))
+    if address.startswith(("unix:", "/")):
+        return _bind_unix(address.removeprefix("unix:"), backlog)
+    return _bind_tcp(address, backlog, reuse_port)
+
+
+def _adopt(fd: int) -> socket.socket:
+    listener = socket.socket(fileno=fd)
+    try:
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.EINVAL, f"file descriptor {fd} is not a listening socket")
+        listener.setblocking(False)
+        os.set_inheritable(fd, False)
+    except OSError:
+        listener.detach()
+        raise
+    return listener
+
+
+def _bind_tcp(address: str, backlog: int, reuse_port: bool) -> socket.socket:
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isdigit() or int(port) > 65535 or (":" in host and not bracketed):
+        raise ValueError(f"not an address: {address!r}")
+    found = socket.getaddrinfo(
+        host[1:-1] if bracketed else host or "0.0.0.0",
+        int(port),
+        socket.AF_INET6 if bracketed else socket.AF_UNSPEC,
+        socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
+    )
+    family, kind, protocol, _, where = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # "[::]" is IPv6 alone, whatever the system's default: 0.0.0.0 can be bound beside it, and no
+            # client shows up as ::ffff:192.0.2.1.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(where)
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _bind_unix(path: str, backlog: int) -> socket.socket:
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket file of a server that is gone; leave that of one that listens, and any other file."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except (
+            OSError
+        ):  # its queue is full, say: somebody listens; bind() will say that the address is in use
+            pass

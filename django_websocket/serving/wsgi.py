@@ -1,0 +1,66 @@
+"""The environ of one request (PEP 3333)."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from ..transport import UPGRADE_KEY, Upgrade
+from .body import RequestBody
+from .head import Head
+from .response import FileWrapper
+
+__all__ = ["base_environ", "make_environ"]
+
+
+def base_environ(server_name: str, server_port: str, *, multiprocess: bool) -> dict[str, Any]:
+    """What is the same for every request of a listener."""
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": server_name,
+        "SERVER_PORT": server_port,
+        "SERVER_SOFTWARE": "django-websocket",
+        "wsgi.version": (1, 0),
+        # TLS ends in a proxy; SECURE_PROXY_SSL_HEADER tells Django.
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": multiprocess,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+    }
+
+
+@lru_cache(maxsize=1024)
+def _variable(name: bytes) -> str:
+    """The environ key of a header."""
+    key = name.decode("ascii").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def make_environ(
+    base: dict[str, Any], head: Head, body: RequestBody, peer: tuple[str, str], upgrade: Upgrade
+) -> dict[str, Any]:
+    """The environ of the request ``head``; ``peer`` is the client's address and port, both "" on a unix
+    socket."""
+    environ = base.copy()
+    path = head.path
+    environ["REQUEST_METHOD"] = head.method
+    environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+    environ["QUERY_STRING"] = head.query
+    environ["RAW_URI"] = head.target
+    environ["SERVER_PROTOCOL"] = head.protocol
+    environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = peer
+    environ["wsgi.input"] = body
+    environ[UPGRADE_KEY] = upgrade
+    for name, raw_value in head.headers:
+        key = _variable(name)
+        value = raw_value.decode("latin-1")
+        if key in environ:
+            # RFC 9110, 5.3: combined in order, "separated by a comma"; RFC 9113, 8.2.3 for Cookie.
+            value = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
+        environ[key] = value
+    return environ

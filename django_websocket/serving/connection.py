@@ -249,10 +249,16 @@ class Connection:
         if response.status == 101 and not response.headers_sent:
             if upgrade.websocket is None:
                 raise RuntimeError("the application answered 101, but no websocket was accepted")
-            if body.drain():
+            refusal = None
+            if self._server.stopping:
+                refusal = Refusal(503, "The server is stopping.")
+            elif not body.drain():
+                refusal = Refusal(400, "The body of the handshake can't be read.")
+            if refusal is None:
                 response.send_switch()
                 return True
-            response.send_error(Refusal(400, "The body of the handshake can't be read."))
+            _abandon(upgrade)
+            response.send_error(refusal)
             return False
         _abandon(upgrade)
         if body.refusal is not None and not response.headers_sent:

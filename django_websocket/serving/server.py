@@ -50,12 +50,12 @@ class Server:
     """Serves a WSGI ``application`` on ``listeners``, non-blocking listening sockets that become the
     server's.
 
-    ``access_log`` is called with an :class:`AccessEntry` for each answered request. ``max_connections`` and
-    ``request_timeout`` (seconds) come from WEBSOCKET_MAX_CONNECTIONS, as far as the limit of file descriptors
-    allows (which is raised to its hard limit), and WEBSOCKET_REQUEST_TIMEOUT if they are None.
-    ``multiprocess``: other processes share the listeners. ``on_connection_end`` is called at the end of each
-    connection's greenlet, to give back what the application keeps for a thread, such as Django's database
-    connections."""
+    ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with
+    the transport of each websocket that was closed. ``max_connections`` and ``request_timeout`` (seconds)
+    come from WEBSOCKET_MAX_CONNECTIONS, as far as the limit of file descriptors allows (which is raised to
+    its hard limit), and WEBSOCKET_REQUEST_TIMEOUT if they are None. ``multiprocess``: other processes share
+    the listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to give back what
+    the application keeps for a thread, such as Django's database connections."""
 
     def __init__(
         self,
@@ -67,12 +67,14 @@ class Server:
         request_timeout: float | None = None,
         multiprocess: bool = False,
         on_connection_end: Callable[[], None] | None = None,
+        websocket_log: Callable[[EventletTransport], None] | None = None,
     ) -> None:
         self.application = application
         self.access_log = access_log
         self.max_connections = max_connections or _descriptor_bound(_setting("WEBSOCKET_MAX_CONNECTIONS"))
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.on_connection_end = on_connection_end
+        self.websocket_log = websocket_log
         self.stopping = False
         self.websockets: set[EventletTransport] = set()
         self._connections: set[Connection] = set()
@@ -148,6 +150,30 @@ class Server:
         """Count it no longer; whoever owns its socket calls this once, when the socket is closed."""
         self._open -= 1
         self._look_whether_done()
+
+    def websocket_closed(self, transport: EventletTransport) -> None:
+        """The socket of ``transport`` is closed."""
+        try:
+            if self.websocket_log is not None:
+                self.websocket_log(transport)
+        except Exception:
+            logger.exception("the log of websockets failed")
+        finally:
+            self.connection_closed()
+
+    def websocket_closed(self, transport: EventletTransport) -> None:
+        """The socket of ``transport`` is closed. May be called on the hub."""
+        if self.websocket_log is not None:
+            # From a greenlet: a log handler may wait for a lock, and the hub can't.
+            eventlet.spawn_n(self._log_websocket, transport)
+        self.connection_closed()
+
+    def _log_websocket(self, transport: EventletTransport) -> None:
+        try:
+            if self.websocket_log is not None:
+                self.websocket_log(transport)
+        except Exception:
+            logger.exception("the websocket log failed")
 
     def connection_ended(self, connection: Connection, *, handed_over: bool) -> None:
         """The greenlet of ``connection`` ends; a socket that it ``handed_over`` stays counted."""

@@ -12,13 +12,17 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-__all__ = ["SETTINGS", "Setting", "get_setting", "view_options"]
+__all__ = ["OPTIONS", "SETTINGS", "Setting", "check_options", "get_setting"]
 
 GROUPS_DEFAULT = {"BACKEND": "django_websocket.groups.memory.MemoryBackend"}
 
 
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
+
+
+def _is_compression(value: object) -> bool:
+    return isinstance(value, bool) or value == "context-takeover"
 
 
 def _is_number(value: object) -> bool:
@@ -38,9 +42,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_strings(value: object) -> bool:
-    return (
-        isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) and v for v in value)
-    )
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) and v for v in value)
 
 
 def _is_strings_or_none(value: object) -> bool:
@@ -98,9 +100,10 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "WEBSOCKET_COMPRESSION",
             False,
-            _is_bool,
-            "True or False",
-            "Negotiate permessage-deflate with clients that offer it.",
+            _is_compression,
+            'True, False or "context-takeover"',
+            'Negotiate permessage-deflate with clients that offer it. "context-takeover" compresses better, for some'
+            " 300 KiB of memory a socket.",
             option="compression",
         ),
         Setting(
@@ -203,7 +206,7 @@ def get_setting(name: str) -> Any:
     return getattr(django_settings, name, SETTINGS[name].default)
 
 
-def view_options(overrides: Mapping[str, Any]) -> None:
+def check_options(overrides: Mapping[str, Any]) -> None:
     """Check the keyword options of a decorator; raises TypeError or ValueError that names the wrong one."""
     for option, value in overrides.items():
         setting = OPTIONS.get(option)

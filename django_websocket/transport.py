@@ -28,36 +28,42 @@ class Upgrade:
 class Transport(Protocol):
     """What a :class:`~django_websocket.websocket.WebSocket` needs of the socket below it.
 
-    Whoever implements it feeds received bytes to the websocket's protocol connection, and calls
-    :meth:`~django_websocket.websocket.WebSocket.notify` when there is something to see.
+    Whoever implements it feeds received bytes to the websocket's protocol connection, sends what that has to
+    answer, and wakes the view when there is a message or none will come any more.
     """
 
-    def write(self, data: bytes) -> None:
-        """Send ``data`` in order; return when the kernel has it.
+    latency: float | None
+    """Seconds between the latest answered ping and its pong."""
 
-        Raises OSError if the connection is lost, or makes no progress for ``WEBSOCKET_SEND_TIMEOUT`` seconds.
+    def write(self, data: bytes) -> None:
+        """Send ``data``, in order with all that was sent before; return when the kernel has it.
+
+        Raises OSError if the connection is lost, or takes nothing for ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
 
     def write_nowait(self, data: bytes) -> None:
-        """Send ``data`` in order without blocking; what the kernel doesn't take is queued."""
+        """Send ``data`` in order without blocking or raising; what the kernel doesn't take waits in the outbox."""
 
     def poll(self) -> None:
         """Look for input now; let others run when there is none."""
 
     def park(self, timeout: float | None) -> bool:
-        """Block the calling view until :meth:`wake`; False when ``timeout`` seconds pass first."""
-
-    def wake(self) -> None:
-        """Make the parked view, if there is one, go on."""
+        """Block the calling view until there is something to see; False if ``timeout`` seconds pass first."""
 
     def pause(self) -> None:
-        """Let others run; a busy view calls it from time to time."""
+        """Let others run."""
 
-    def resume_reading(self) -> None:
-        """The queue has room again: go on reading."""
+    def took_message(self) -> None:
+        """The view took a message from the queue: reading may go on, and others may want to run."""
 
-    def close(self, timeout: float) -> None:
-        """End the connection: flush, wait at most ``timeout`` seconds for the peer's close, drop the socket."""
+    def ping(self) -> None:
+        """Send a ping whose pong updates :attr:`latency`; raises what :meth:`write` raises."""
+
+    def close(self, frame: bytes) -> None:
+        """Send the close frame, without blocking, and see the closing handshake through."""
+
+    def finish(self) -> None:
+        """The view has taken all messages and seen the end: send the close frame that waited for that."""
 
     @property
     def buffered_amount(self) -> int:

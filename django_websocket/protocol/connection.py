@@ -108,7 +108,7 @@ class Connection:
         self._max_size = max_message_size
         self._max_queue = max_queue
         self._deflate = deflate
-        self._queued = 0  # bytes of frames since the queue was last empty
+        self._queued = 0  # bytes of messages since the queue was last empty, but for the first
         self._tail = b""  # an incomplete frame header or control frame
         # The data frame that is being received, and the message it belongs to.
         self._remaining = 0
@@ -120,6 +120,10 @@ class Connection:
         self._fragments = 0
         self._utf8_tail = b""
         self._inflater: Inflater | None = None
+
+    def use_deflate(self, deflate: PerMessageDeflate) -> None:
+        """Compress and inflate messages from now on, as the handshake agreed."""
+        self._deflate = deflate
 
     # Receiving
 
@@ -163,6 +167,8 @@ class Connection:
         self._end(code, reason)
         if self.close_sent is None:
             self.close_frame = encode_frame(CLOSE, close_payload(code, reason))
+        else:
+            self.messages.clear()
 
     def _end(self, code: int, reason: str) -> None:
         self.ended = True
@@ -191,6 +197,11 @@ class Connection:
                 self._receive_payload(chunk)
                 if self._remaining:
                     return
+            if messages and (
+                len(messages) >= self._max_queue or (self._queued > self._max_size and self._recount() > self._max_size)
+            ):
+                self.full = True
+                break
             if end - pos < 2:
                 break
             first = data[pos]
@@ -236,6 +247,7 @@ class Connection:
                 self.messages_received += 1
                 if stop == end and not (self._queued or len(messages) > 1):
                     return  # alone in its buffer, and nothing before it: there is nothing to bound
+                self._queued += length
             elif first & 0x08:
                 self._check_header(first)
                 if stop > end:
@@ -257,13 +269,13 @@ class Connection:
                     return
                 stop = start + len(chunk)
             pos = stop
-            self._queued += length
-            if len(messages) >= self._max_queue or (messages and self._queued > self._max_size):
-                if pos < end or len(messages) >= self._max_queue:
-                    self.full = True
-                    break
         if pos < end:
             self._tail = data[pos:]
+
+    def _recount(self) -> int:
+        """The size of what waits now: what the view took since the queue was last empty is not in it."""
+        self._queued = sum(map(len, self.messages))
+        return self._queued
 
     def _check_header(self, first: int) -> None:
         """Raise ProtocolError for a first byte of a frame that is wrong here."""
@@ -332,6 +344,7 @@ class Connection:
             raise InvalidPayload("text message ends within a character")
         self._message = None
         self.messages_received += 1
+        self._queued += len(message)
         self.messages.append(str(message, "utf-8") if self._is_text else bytes(message))
 
     def _add(self, message: bytearray, plain: bytes) -> None:
@@ -380,7 +393,8 @@ class Connection:
         """What the protocol has to answer now: a pong, and the close frame once the messages before it are taken."""
         output = b""
         if self.pong is not None:
-            if self.close_sent is None:
+            # Section 5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
+            if self.close_sent is None or not self.ended:
                 output = encode_frame(PONG, self.pong)
             self.pong = None
         if self.close_frame is not None and not self.messages:
@@ -413,6 +427,7 @@ class Connection:
         self.close_sent = code
         self.close_code = code
         self.close_reason = reason
+        self.resume()  # the client's close frame may wait behind the messages that nobody takes any more
         return encode_frame(CLOSE, payload)
 
     def send_text(self, text: str, *, compress: bool | None = None) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from ..exceptions import InvalidPayload
+from ..exceptions import InvalidPayload, PolicyViolation
 from .frames import encode_frame
 
 __all__ = ["Inflater", "PerMessageDeflate", "negotiate_deflate"]
@@ -20,25 +20,40 @@ MIN_SIZE = 128
 #: Section 7.2.1 takes these off the end of a compressed message, and 7.2.2 puts them back.
 SYNC_TAIL = b"\x00\x00\xff\xff"
 
+#: Deflate streams that one message may consist of. Each costs a decompressor and a copy of what follows, and may
+#: be two bytes long, so that 64 KiB of them took a tenth of a second; an honest client ends one per flush at most.
+MAX_STREAMS = 128
+
 Params = Sequence[tuple[str, str | None]]
 
 
 class Inflater:
     """Inflates one message, or under context takeover all of them."""
 
-    __slots__ = ("_zlib",)
+    __slots__ = ("_streams", "_zlib")
 
     TAIL = SYNC_TAIL
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=-15)
+        self._streams = 0
+
+    def begin_message(self) -> None:
+        """Forget what was counted for the message before."""
+        self._streams = 0
 
     def inflate(self, data: bytes, limit: int) -> bytes:
-        """At most ``limit`` inflated bytes of ``data``; InvalidPayload if it isn't deflate."""
+        """At most ``limit`` inflated bytes of ``data``, where ``limit`` is 1 at least.
+
+        Raises InvalidPayload if it isn't deflate, PolicyViolation if it is more streams than :data:`MAX_STREAMS`.
+        """
         try:
             output = self._zlib.decompress(data, limit)
             # Section 7.2.3.5: a block with BFINAL set ends a deflate stream, and another one may follow.
             while self._zlib.eof:
+                self._streams += 1
+                if self._streams > MAX_STREAMS:
+                    raise PolicyViolation(f"compressed message of more than {MAX_STREAMS} deflate streams")
                 rest = self._zlib.unused_data
                 self._zlib = zlib.decompressobj(wbits=-15)
                 if not rest or len(output) >= limit:
@@ -66,7 +81,10 @@ class PerMessageDeflate:
 
     def inflater(self) -> Inflater:
         """What inflates the next message."""
-        return Inflater() if self._inflater is None else self._inflater
+        if self._inflater is None:
+            return Inflater()
+        self._inflater.begin_message()
+        return self._inflater
 
     def encode(self, opcode: int, payload: bytes, compress: bool | None = None) -> bytes:
         """The frame of a message: compressed if that is worth it, or in any case if ``compress`` is True."""

@@ -36,7 +36,14 @@ _pack_16 = struct.Struct("!BBH").pack
 _pack_64 = struct.Struct("!BBQ").pack
 
 # The two-byte headers of short frames, made once: concatenation is then all that a short message costs.
-_SHORT_HEADERS = tuple(tuple(bytes((first, length)) for length in range(126)) for first in range(256))
+_SHORT_HEADERS = {
+    first: tuple(bytes((first, length)) for length in range(126))
+    for first in (
+        opcode | bits
+        for opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
+        for bits in (0, FIN, RSV1, FIN | RSV1)
+    )
+}
 
 
 def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:

@@ -19,10 +19,9 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _token = re.compile(_TOKEN, re.ASCII)
 _key = re.compile(r"[A-Za-z0-9+/]{22}==", re.ASCII)
-_extension_name = re.compile(rf"[ \t]*({_TOKEN})[ \t]*", re.ASCII)
-_extension_param = re.compile(
-    rf';[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?', re.ASCII
-)
+# RFC 9110, section 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
+_extension_name = re.compile(rf"[ \t,]*({_TOKEN})[ \t]*", re.ASCII)
+_extension_param = re.compile(rf';[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?', re.ASCII)
 
 Extension = tuple[str, list[tuple[str, str | None]]]
 
@@ -84,15 +83,15 @@ def parse_handshake(method: str, http_version: str, headers: Mapping[str, str]) 
     # Section 4.4: "If the version [...] does not match a version understood by the server, [...] abort [...] and
     # send [...] an appropriate HTTP error code [...] and a |Sec-WebSocket-Version| header".
     version = headers.get("sec-websocket-version")
-    if version is None or version.strip() != "13":
+    if version is None or version.strip(" \t") != "13":
         found = "is missing" if version is None else "is not 13"
         raise HandshakeError(400, f"Sec-WebSocket-Version {found}", {"Sec-WebSocket-Version": "13"})
     # Section 4.2.1, item 5: "a base64-encoded value that, when decoded, is 16 bytes in length".
     key = headers.get("sec-websocket-key")
-    if key is None or not _key.fullmatch(key.strip()):
+    if key is None or not _key.fullmatch(key := key.strip(" \t")):
         raise HandshakeError(400, f"Sec-WebSocket-Key {'is missing' if key is None else 'is not 16 bytes in base64'}")
     return Handshake(
-        key.strip(),
+        key,
         _parse_subprotocols(headers.get("sec-websocket-protocol")),
         _parse_extensions(headers.get("sec-websocket-extensions")),
     )
@@ -107,8 +106,8 @@ def _parse_subprotocols(value: str | None) -> Sequence[str]:
         return ()
     # Section 4.1, item 10: "non-empty strings with characters in the range U+0021 to U+007E not including separator
     # characters [...] and MUST all be unique strings".
-    names = [name.strip(" \t") for name in value.split(",")]
-    if not all(_token.fullmatch(name) for name in names):
+    names = [name for element in value.split(",") if (name := element.strip(" \t"))]
+    if not names or not all(_token.fullmatch(name) for name in names):
         raise HandshakeError(400, "Sec-WebSocket-Protocol is not a list of tokens")
     if len(set(names)) != len(names):
         raise HandshakeError(400, "Sec-WebSocket-Protocol names a subprotocol twice")
@@ -124,6 +123,8 @@ def _parse_extensions(value: str | None) -> Sequence[Extension]:
     while True:
         match = _extension_name.match(value, pos)
         if match is None:
+            if extensions and not value[pos:].strip(" \t,"):
+                return extensions
             raise HandshakeError(400, "Sec-WebSocket-Extensions is malformed")
         name, pos = match[1].lower(), match.end()
         params: list[tuple[str, str | None]] = []

@@ -152,16 +152,6 @@ class Server:
         self._look_whether_done()
 
     def websocket_closed(self, transport: EventletTransport) -> None:
-        """The socket of ``transport`` is closed."""
-        try:
-            if self.websocket_log is not None:
-                self.websocket_log(transport)
-        except Exception:
-            logger.exception("the log of websockets failed")
-        finally:
-            self.connection_closed()
-
-    def websocket_closed(self, transport: EventletTransport) -> None:
         """The socket of ``transport`` is closed. May be called on the hub."""
         if self.websocket_log is not None:
             # From a greenlet: a log handler may wait for a lock, and the hub can't.

@@ -1,0 +1,85 @@
+"""``accept_websocket`` and ``require_websocket``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, overload
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from .conf import check_options
+from .exceptions import HandshakeError
+from .opening import attach_websocket, refuse, serve_websocket
+
+__all__ = ["accept_websocket", "require_websocket"]
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@overload
+def accept_websocket(view: View, /) -> View: ...
+@overload
+def accept_websocket(**options: Any) -> Callable[[View], View]: ...
+def accept_websocket(view: Any = None, /, **options: Any) -> Any:
+    """Let a view take websockets beside plain requests.
+
+    The view finds ``request.is_websocket()`` and ``request.websocket`` (None for a plain request). Used bare, or called with
+    options that override settings for this view: ``origins``, ``subprotocols``, ``compression``, ``max_message_size`` and
+    others (see :mod:`django_websocket.conf`).
+
+    Raises TypeError for an ``async def`` view or an unknown option, ValueError for an option's wrong value.
+    """
+    return _decorate(view, options, required=False)
+
+
+@overload
+def require_websocket(view: View, /) -> View: ...
+@overload
+def require_websocket(**options: Any) -> Callable[[View], View]: ...
+def require_websocket(view: Any = None, /, **options: Any) -> Any:
+    """Let a view take websockets only; a plain request is answered with 400. Otherwise like :func:`accept_websocket`."""
+    return _decorate(view, options, required=True)
+
+
+def _decorate(view: Any, options: dict[str, Any], *, required: bool) -> Any:
+    check_options(options)
+    if view is None:
+        return partial(_wrap, options=options, required=required)
+    return _wrap(view, options=options, required=required)
+
+
+def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) -> Callable[..., Any]:
+    name = "require_websocket" if required else "accept_websocket"
+    if not callable(view):
+        raise TypeError(f"{name} decorates a view, not {view!r}")
+    if iscoroutinefunction(view):
+        raise TypeError(
+            f"{name} can't decorate the async view {getattr(view, '__qualname__', view)!r}: websocket views are plain "
+            "functions, which may block"
+        )
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not isinstance(request, HttpRequest):
+            raise TypeError(
+                f"the view of {name} got {type(request).__name__} instead of a request; on a method, use "
+                f"@method_decorator({name}, name='dispatch') on the class"
+            )
+        try:
+            websocket = attach_websocket(request)
+            if websocket is None and required:
+                raise HandshakeError(400, "this URL takes websockets only")
+        except HandshakeError as error:
+            return refuse(request, error)
+        if websocket is None or websocket.accepted:
+            response: HttpResponseBase = view(request, *args, **kwargs)
+            return response
+        return serve_websocket(request, websocket, partial(view, request, *args, **kwargs), options)
+
+    wrapper.accept_websocket = True  # type: ignore[attr-defined]  # what the middleware looks for
+    wrapper.require_websocket = required  # type: ignore[attr-defined]
+    wrapper.serves_websocket = True  # type: ignore[attr-defined]  # does the hand-over itself
+    return wrapper

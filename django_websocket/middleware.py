@@ -1,0 +1,75 @@
+"""``WebSocketMiddleware``: websockets for views that carry an attribute rather than a decorator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any
+
+from django.db import connections, transaction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from .conf import get_setting
+from .exceptions import HandshakeError
+from .opening import attach_websocket, refuse, serve_websocket
+
+__all__ = ["WebSocketMiddleware"]
+
+
+class WebSocketMiddleware:
+    """Gives every request ``is_websocket()`` and ``websocket``, and lets only those views have websockets that want them.
+
+    A view wants them if it is decorated, or has the attribute ``accept_websocket`` (or ``require_websocket``) set to True;
+    ``WEBSOCKET_ACCEPT_ALL`` lets all have them. The middleware belongs last in MIDDLEWARE.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            attach_websocket(request)
+        except HandshakeError as error:
+            return refuse(request, error)
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> HttpResponseBase | None:
+        """Refuse a request that the view doesn't take, and serve a websocket that it can't serve itself.
+
+        The view runs here, so that nothing but ATOMIC_REQUESTS is between it and its hand-over.
+        """
+        websocket = attach_websocket(request)
+        if getattr(view, "serves_websocket", False):
+            return None
+        required = getattr(view, "require_websocket", False)
+        if websocket is None:
+            if required:
+                return refuse(request, HandshakeError(400, "this URL takes websockets only"))
+            return None
+        if not (required or getattr(view, "accept_websocket", False) or get_setting("WEBSOCKET_ACCEPT_ALL")):
+            return refuse(request, HandshakeError(400, "this URL takes no websockets"))
+        if iscoroutinefunction(view):
+            raise TypeError(f"the async view {view!r} can't take websockets: websocket views are plain functions")
+
+        def serve() -> HttpResponseBase:
+            return serve_websocket(request, websocket, partial(view, request, *args, **kwargs), {})
+
+        return _atomic_as_configured(view, serve)()
+
+
+def _atomic_as_configured(
+    view: Callable[..., Any], serve: Callable[[], HttpResponseBase]
+) -> Callable[[], HttpResponseBase]:
+    """``serve`` under ATOMIC_REQUESTS, as Django's ``BaseHandler.make_view_atomic`` does it for the view itself."""
+    exempt = getattr(view, "_non_atomic_requests", set())
+    for alias in connections:
+        if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
+            serve = transaction.atomic(using=alias)(serve)
+    return serve

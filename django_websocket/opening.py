@@ -1,0 +1,245 @@
+"""The opening handshake of a Django request: from the request to a running view and its 101 response."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from typing import Any, cast
+
+from asgiref.sync import _restore_context
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.log import log_response
+from greenlet import GreenletExit
+
+from .database import ConnectionLoan, current_websocket, release_connections, release_idle
+from .exceptions import ConnectionClosed, HandshakeError
+from .handover import ACCEPTED, Handover
+from .options import resolve_options
+from .origin import is_allowed_origin
+from .protocol.handshake import accept_key, is_websocket_request, parse_handshake
+from .transport import UPGRADE_KEY, Upgrade
+from .websocket import WebSocket
+
+__all__ = ["WebSocketRequest", "attach_websocket", "refuse", "serve_websocket"]
+
+logger = logging.getLogger("django.request")
+
+_HEADERS = {
+    "upgrade": "HTTP_UPGRADE",
+    "connection": "HTTP_CONNECTION",
+    "content-length": "CONTENT_LENGTH",
+    "transfer-encoding": "HTTP_TRANSFER_ENCODING",
+    "sec-websocket-key": "HTTP_SEC_WEBSOCKET_KEY",
+    "sec-websocket-version": "HTTP_SEC_WEBSOCKET_VERSION",
+    "sec-websocket-protocol": "HTTP_SEC_WEBSOCKET_PROTOCOL",
+    "sec-websocket-extensions": "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+}
+
+#: Headers of the 101 that the handshake itself sets, or that make no sense on it.
+_RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
+
+
+class WebSocketRequest(HttpRequest):
+    """What a request looks like to a view behind the decorators or the middleware; for type annotations."""
+
+    websocket: WebSocket | None
+
+    def is_websocket(self) -> bool:
+        """Whether the client wants to open a websocket."""
+        raise NotImplementedError("only for type annotations")
+
+
+def _true() -> bool:
+    return True
+
+
+def _false() -> bool:
+    return False
+
+
+def attach_websocket(request: HttpRequest) -> WebSocket | None:
+    """Give ``request`` its ``is_websocket()`` and ``websocket``, unless it has them; returns the latter.
+
+    Raises :exc:`HandshakeError` if the request wants to be a websocket and can't be one.
+    """
+    typed = cast(WebSocketRequest, request)
+    if hasattr(typed, "is_websocket"):
+        return typed.websocket
+    meta = request.META
+    headers = {name: meta[key] for name, key in _HEADERS.items() if key in meta}
+    if not is_websocket_request(headers):
+        typed.is_websocket = _false  # type: ignore[method-assign]  # one request has one answer
+        typed.websocket = None
+        return None
+    handshake = parse_handshake(request.method or "", meta.get("SERVER_PROTOCOL", ""), headers)
+    request.get_host()  # raises DisallowedHost, which Django answers with 400
+    if UPGRADE_KEY not in meta:
+        raise HandshakeError(
+            501,
+            "this server can't open websockets: use 'manage.py runwsserver', or gunicorn with "
+            "django_websocket.serving.gunicorn.EventletWorker",
+        )
+    typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
+    typed.websocket = WebSocket(handshake, resolve_options({}), request.get_full_path())
+    return typed.websocket
+
+
+def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:
+    """The response for a refused handshake, logged with its reason."""
+    response = HttpResponse(f"{error}\n", status=error.status, headers=error.headers, content_type="text/plain")
+    log_response(
+        "%s: %s (%s)",
+        response.reason_phrase,
+        request.path,
+        error,
+        response=response,
+        request=request,
+        logger=logger,
+    )
+    return response
+
+
+def serve_websocket(
+    request: HttpRequest, websocket: WebSocket, view: Callable[[], Any], overrides: Mapping[str, Any]
+) -> HttpResponseBase:
+    """Run ``view`` in a greenlet of its own; returns its response, or the 101 if it accepted the websocket.
+
+    ``overrides`` are the options of the view's decorator. Raises what the view raises before it accepts.
+    """
+    if overrides:
+        websocket.configure(resolve_options(overrides))
+    if not is_allowed_origin(request, websocket.options.origins):
+        return refuse(request, HandshakeError(403, f"origin {request.headers['Origin']!r} is not allowed"))
+    opening = _Opening(request, websocket, view)
+    response = opening.run()
+    if isinstance(response, SwitchingProtocols):
+        upgrade: Upgrade = request.META[UPGRADE_KEY]
+        upgrade.websocket = websocket
+    return response
+
+
+class SwitchingProtocols(HttpResponse):
+    """The 101 of an accepted websocket."""
+
+    status_code = 101
+
+
+class _Opening:
+    """One handshake from its view's start to its accept, and the view's end."""
+
+    __slots__ = ("_handover", "_loan", "_request", "_response", "_view", "_websocket")
+
+    def __init__(self, request: HttpRequest, websocket: WebSocket, view: Callable[[], Any]) -> None:
+        self._request: HttpRequest | None = request
+        self._websocket = websocket
+        self._view: Callable[[], Any] | None = view
+        self._handover = Handover(self._run_view, self._end)
+        self._loan = ConnectionLoan()
+        self._response: SwitchingProtocols | None = None
+
+    # In the request's greenlet
+
+    def run(self) -> HttpResponseBase:
+        websocket = self._websocket
+        websocket.prepare(self._accept, self._handover)
+        try:
+            result = self._handover.start()
+        finally:
+            if self._response is None:
+                websocket.prepare(None, None)
+        if result is not ACCEPTED:
+            return cast(HttpResponseBase, result)
+        self._loan.settle()
+        response, self._response = self._response, None
+        assert response is not None, "the accept made a response"
+        return response
+
+    # In the view's greenlet
+
+    def _run_view(self) -> Any:
+        view, self._view = self._view, None
+        assert view is not None
+        if self._loan.is_separate:
+            # asgiref ties the data of its Locals (the active language, the time zone, the URLconf) to a thread, which
+            # a greenlet is. This moves them, as it does for its own threads.
+            _restore_context(copy_context())
+        self._loan.take()
+        try:
+            result = view()
+        finally:
+            self._loan.give_back()
+        if result is None and not self._websocket.accepted:
+            self._websocket.accept()
+        return result
+
+    def _accept(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> None:
+        response = self._switching_protocols(subprotocol, headers)
+        handover = self._handover
+        if not handover.is_current:
+            raise RuntimeError("a websocket is accepted by its view; only then may other greenlets use it")
+        self._loan.give_back(accepting=True)
+        self._response = response
+        handover.accept()
+        if self._loan.is_separate:
+            current_websocket.set(self._websocket)
+            if self._loan.kept_any:
+                self._websocket.on_idle = release_idle
+
+    def _switching_protocols(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> SwitchingProtocols:
+        websocket = self._websocket
+        handshake = websocket.handshake
+        assert handshake is not None, "a websocket keeps its handshake until it is open"
+        if subprotocol is None:
+            subprotocol = handshake.choose_subprotocol(websocket.options.subprotocols)
+        elif subprotocol not in handshake.subprotocols:
+            raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
+        response = SwitchingProtocols()
+        for name, value in (headers or {}).items():
+            if name.lower() in _RESERVED_HEADERS or name.lower().startswith("sec-websocket-"):
+                raise ValueError(f"the header {name} is not the view's to set")
+            response[name] = value
+        response["Sec-WebSocket-Accept"] = accept_key(handshake.key)
+        if subprotocol is not None:
+            response["Sec-WebSocket-Protocol"] = subprotocol
+            websocket.subprotocol = subprotocol
+        if websocket.options.compression:
+            takeover = websocket.options.compression == "context-takeover"
+            agreed = handshake.choose_deflate(takeover=takeover)
+            if agreed is not None:
+                response["Sec-WebSocket-Extensions"], deflate = agreed
+                websocket.connection.use_deflate(deflate)
+        return response
+
+    def _end(self, result: Any, error: BaseException | None) -> None:
+        """The view has ended after its accept."""
+        websocket = self._websocket
+        request, self._request = self._request, None
+        code = 1000
+        try:
+            if isinstance(error, GreenletExit):
+                code = 1001
+            elif error is not None and not isinstance(error, ConnectionClosed):
+                code = 1011
+                assert request is not None
+                _report(request, error)
+        finally:
+            try:
+                if self._loan.is_separate:
+                    release_connections(final=True)
+            except Exception:
+                logger.exception("Closing the database connections of a websocket view failed: %s", websocket.path)
+            finally:
+                if websocket.accepted:
+                    websocket.close(code)
+
+
+def _report(request: HttpRequest, error: BaseException) -> None:
+    """Log the traceback of a view's exception, once, and tell error trackers, as Django does for responses."""
+    try:
+        raise error
+    except BaseException:
+        got_request_exception.send(sender=WebSocket, request=request)
+        logger.error("Websocket view failed: %s", request.path, exc_info=True, extra={"request": request})

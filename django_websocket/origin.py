@@ -1,0 +1,77 @@
+"""The Origin check.
+
+A browser sends cookies along with a websocket that any page opens, and CSRF protection doesn't cover GET. So the page's
+origin decides (RFC 6455, section 10.2); programs that are no browsers send none, and are let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+
+__all__ = ["is_allowed_origin"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+Parsed = tuple[str, str, int | None]
+
+
+def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bool:
+    """Whether the request may open a websocket.
+
+    ``allowed`` are origins as in CSRF_TRUSTED_ORIGINS (``https://example.com``, ``https://*.example.com``), or ``*``.
+    None means the request's own host and CSRF_TRUSTED_ORIGINS. A page of the own host that came over https is welcome
+    on a request that looks like http, since the proxy in front may have decrypted it; never the other way round.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    if allowed is None:
+        return _is_own_host(request, origin) or _matches(origin, settings.CSRF_TRUSTED_ORIGINS)
+    return _matches(origin, allowed)
+
+
+def _parse(origin: str) -> Parsed | None:
+    """Scheme, host and port of an origin; None for what isn't one, such as "null"."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return None
+    host = parts.hostname
+    if not parts.scheme or not host or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        return None
+    if any(character.isspace() for character in origin):
+        return None
+    return parts.scheme, host, port if port is not None else _DEFAULT_PORTS.get(parts.scheme)
+
+
+def _is_own_host(request: HttpRequest, origin: str) -> bool:
+    parsed = _parse(origin)
+    if parsed is None:
+        return False
+    scheme, host, port = parsed
+    if scheme != "https" and (request.is_secure() or scheme != "http"):
+        return False
+    # A port that the Host header leaves out is the default one of the scheme that the page was loaded with.
+    own = _parse(f"{scheme}://{request.get_host()}")
+    return own is not None and own[1:] == (host, port)
+
+
+def _matches(origin: str, allowed: Iterable[str]) -> bool:
+    parsed = _parse(origin)
+    for pattern in allowed:
+        if pattern == "*" or pattern.lower() == origin.lower():
+            return True
+        if parsed is None:
+            continue
+        wildcard = "://*." in pattern
+        expected = _parse(pattern.replace("://*.", "://", 1) if wildcard else pattern)
+        if expected is None or (expected[0], expected[2]) != (parsed[0], parsed[2]):
+            continue
+        if parsed[1] == expected[1] or (wildcard and parsed[1].endswith("." + expected[1])):
+            return True
+    return False

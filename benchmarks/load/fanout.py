@@ -26,7 +26,12 @@ class FanoutLoop:
 
     def speak(self) -> float:
         """One message to all; the seconds until the last delivery. Raises LoadError if deliveries are missing."""
-        poll, clock, recv_into, buffer = self._crowd.epoll.poll, time.perf_counter, self._recv_into, self._buffer
+        poll, clock, recv_into, buffer = (
+            self._crowd.epoll.poll,
+            time.perf_counter,
+            self._recv_into,
+            self._buffer,
+        )
         reply_size, members = self._reply_size, self._crowd.members
         left = len(members)
         start = clock()
@@ -34,7 +39,9 @@ class FanoutLoop:
         while left > 0:
             events = poll(SILENCE)
             if not events:
-                raise LoadError(f"{left} of {len(members)} deliveries missing after {SILENCE:.0f} s of silence")
+                raise LoadError(
+                    f"{left} of {len(members)} deliveries missing after {SILENCE:.0f} s of silence"
+                )
             for fd, _ in events:
                 size = recv_into[fd](buffer)
                 if size == reply_size:

@@ -115,7 +115,9 @@ class FrameReader:
                 if size - at < head:
                     self._head = bytes(data[at:])
                     break
-                self._begin(data[at], length if head == 2 else int.from_bytes(data[at + 2 : at + head], "big"))
+                self._begin(
+                    data[at], length if head == 2 else int.from_bytes(data[at + 2 : at + head], "big")
+                )
                 at += head
             if not self._left:
                 finished += self._finish()

@@ -1,0 +1,106 @@
+"""Processes that the bench starts: pinned to a core, the leaders of a session of their own, ended by their pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from .environment import ROOT
+from .procfs import session_pids
+
+
+class Failure(Exception):
+    """Something that the report states as the reason for a missing figure."""
+
+
+def cores() -> tuple[int, int]:
+    """The server's core and the load generator's; the same one on a machine that has no second."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at the moment."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    port: int,
+    core: int,
+    *,
+    environment: Mapping[str, str] | None = None,
+    patience: float = 30.0,
+) -> Iterator[int]:
+    """Start ``command``, which listens on ``port``; gives its pid, which is its session's id too, and ends it after.
+
+    Raises Failure with the end of its output if it ends, or does not listen within ``patience`` seconds.
+    """
+
+    def prepare() -> None:
+        os.sched_setaffinity(0, {core})
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=prepare,
+        )
+        try:
+            if not _listens(process, port, patience):
+                raise Failure(f"did not start: {_last_line(output.fileno())}")
+            yield process.pid
+            if process.poll() is not None:
+                raise Failure(f"ended by itself ({process.returncode}): {_last_line(output.fileno())}")
+        finally:
+            end(process)
+
+
+def _listens(process: subprocess.Popen[bytes], port: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def _last_line(fd: int) -> str:
+    size = os.fstat(fd).st_size
+    text = os.pread(fd, 4096, max(0, size - 4096)).decode(errors="replace").strip()
+    return text.splitlines()[-1] if text else "no output"
+
+
+def end(process: subprocess.Popen[bytes], *, patience: float = 3.0) -> None:
+    """Ask the process to stop, then end it and whatever is left of its session."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for pid in session_pids(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,43 @@
+"""This project's views for the workloads, and their URLs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from django.urls import path
+
+from django_websocket import require_websocket
+
+from . import urls
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from django_websocket import WebSocket
+
+    class WebSocketRequest(HttpRequest):
+        websocket: WebSocket
+
+
+@require_websocket
+def echo(request: HttpRequest) -> None:
+    """Looks up the user, as Channels' auth stack does for each socket, then echoes."""
+    assert request.user.is_anonymous
+    websocket = cast("WebSocketRequest", request).websocket
+    for message in websocket:
+        websocket.send(message)
+
+
+@require_websocket
+def room(request: HttpRequest) -> None:
+    """All members hear what one of them says."""
+    from django_websocket.groups import Group
+
+    group = Group("room")
+    websocket = cast("WebSocketRequest", request).websocket
+    websocket.join(group)
+    for message in websocket:
+        group.send(message)
+
+
+urlpatterns = [*urls.urlpatterns, path("echo", echo), path("fanout", room)]

@@ -1,0 +1,16 @@
+"""A plain page, as Django applications have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.shortcuts import render
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Greets the user (so the session and the user are looked up) above a list of thirty rows."""
+    name = request.user.get_username() or "stranger"
+    return render(request, "page.html", {"name": name, "rows": range(30)})

@@ -263,11 +263,9 @@ class Connection:
                 if start > end:
                     break
                 self._begin_frame(first, length, data[start - 4 : start])
-                chunk = data[start:stop]
-                self._receive_payload(chunk)
-                if self._remaining:
+                self._receive_payload(data[start:stop])
+                if stop > end:
                     return
-                stop = start + len(chunk)
             pos = stop
         if pos < end:
             self._tail = data[pos:]

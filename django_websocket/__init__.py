@@ -1,7 +1,7 @@
 """Websockets for Django, in plain blocking Python.
 
-The public names; see the README for how they fit together. They are imported when they are first used: a server patches the
-standard library before Django is imported, and it is this package that it imports for that.
+The public names; see the README for how they fit together. They are imported when they are first used: a server patches
+the standard library before Django is imported, and it is this package that it imports for that.
 """
 
 from __future__ import annotations

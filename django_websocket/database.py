@@ -70,7 +70,7 @@ class ConnectionLoan:
             for alias, (connection, depth) in self._lent.items():
                 if depth and _depth(connection) > depth:
                     raise TransactionManagementError(
-                        f"the websocket is accepted inside an atomic block on {alias!r}, which is inside the one of its "
+                        f"the websocket is accepted inside an atomic block on {alias!r}, which is inside that of its "
                         "request (ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
                     )
         self._taken = False

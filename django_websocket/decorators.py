@@ -26,9 +26,9 @@ def accept_websocket(**options: Any) -> Callable[[View], View]: ...
 def accept_websocket(view: Any = None, /, **options: Any) -> Any:
     """Let a view take websockets beside plain requests.
 
-    The view finds ``request.is_websocket()`` and ``request.websocket`` (None for a plain request). Used bare, or called with
-    options that override settings for this view: ``origins``, ``subprotocols``, ``compression``, ``max_message_size`` and
-    others (see :mod:`django_websocket.conf`).
+    The view finds ``request.is_websocket()`` and ``request.websocket`` (None for a plain request). Used bare, or called
+    with options that override settings for this view: ``origins``, ``subprotocols``, ``compression``,
+    ``max_message_size`` and others (see :mod:`django_websocket.conf`).
 
     Raises TypeError for an ``async def`` view or an unknown option, ValueError for an option's wrong value.
     """
@@ -40,7 +40,7 @@ def require_websocket(view: View, /) -> View: ...
 @overload
 def require_websocket(**options: Any) -> Callable[[View], View]: ...
 def require_websocket(view: Any = None, /, **options: Any) -> Any:
-    """Let a view take websockets only; a plain request is answered with 400. Otherwise like :func:`accept_websocket`."""
+    """Let a view take websockets only; a plain request gets a 400. Otherwise like :func:`accept_websocket`."""
     return _decorate(view, options, required=True)
 
 

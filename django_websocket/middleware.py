@@ -19,10 +19,10 @@ __all__ = ["WebSocketMiddleware"]
 
 
 class WebSocketMiddleware:
-    """Gives every request ``is_websocket()`` and ``websocket``, and lets only those views have websockets that want them.
+    """Gives every request ``is_websocket()`` and ``websocket``, and only those views websockets that want them.
 
-    A view wants them if it is decorated, or has the attribute ``accept_websocket`` (or ``require_websocket``) set to True;
-    ``WEBSOCKET_ACCEPT_ALL`` lets all have them. The middleware belongs last in MIDDLEWARE.
+    A view wants them if it is decorated, or has the attribute ``accept_websocket`` (or ``require_websocket``) set to
+    True; ``WEBSOCKET_ACCEPT_ALL`` lets all have them. The middleware belongs last in MIDDLEWARE.
     """
 
     sync_capable = True
@@ -68,7 +68,7 @@ def _atomic_as_configured(
     view: Callable[..., Any], serve: Callable[[], HttpResponseBase]
 ) -> Callable[[], HttpResponseBase]:
     """``serve`` under ATOMIC_REQUESTS, as Django's ``BaseHandler.make_view_atomic`` does it for the view itself."""
-    exempt = getattr(view, "_non_atomic_requests", set())
+    exempt: set[str] = getattr(view, "_non_atomic_requests", set())
     for alias in connections:
         if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
             serve = transaction.atomic(using=alias)(serve)

@@ -178,8 +178,8 @@ class WebSocket:
     def send(self, message: object, *, compress: bool | None = None) -> None:
         """Send a message; return when the kernel has it.
 
-        ``str`` goes out as text, bytes-like as binary, anything else as the text ``str(message)``. ``compress=False`` sends
-        it as it is though compression was agreed on.
+        ``str`` goes out as text, bytes-like as binary, anything else as the text ``str(message)``. ``compress=False``
+        sends it as it is though compression was agreed on.
 
         Raises :exc:`ConnectionClosed` if the connection is closed, or the client takes nothing for
         ``WEBSOCKET_SEND_TIMEOUT`` seconds.

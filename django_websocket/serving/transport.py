@@ -44,7 +44,8 @@ BUDGET = 64
 def hand_over(sock: socket.socket, peer: Any, websocket: WebSocket, trailing: bytes, server: Server) -> None:
     """The ``101`` was written to ``sock``: open ``websocket`` on it, and let its view go on.
 
-    ``trailing`` are bytes that came right behind the request. ``sock``, non-blocking, belongs to the transport from now on.
+    ``trailing`` are bytes that came right behind the request. ``sock``, non-blocking, belongs to the transport from now
+    on.
     Returns at once; the view goes on from the hub, on a stack of its own.
     """
     transport = EventletTransport(sock, peer, websocket, server)
@@ -138,7 +139,7 @@ class EventletTransport:
             self.shut_down()
 
     def _listen(self) -> None:
-        if self._listener is None and not self._lost:
+        if self._listener is None and not self._lost and not self._connection.full:
             self._listener = self._hub.add(READ, self._fd, self._on_readable, self._on_obsolete, None)
 
     def _unlisten(self) -> None:
@@ -265,8 +266,7 @@ class EventletTransport:
         if self._connection.full and not self._messages:
             self._connection.resume()
             self._after_input()
-            if not self._connection.full and not self._connection.ended:
-                self._listen()
+            self._listen()
         self._spend()
 
     def poll(self) -> None:

@@ -168,6 +168,14 @@ SETTINGS: dict[str, Setting] = {
             "Seconds of one wait after which the view's database connections are given back; None never.",
         ),
         Setting(
+            "WEBSOCKET_SESSION_CHECK_INTERVAL",
+            3,
+            _is_seconds_or_none,
+            "None or a number of seconds",
+            "Seconds between two looks whether the sessions that opened sockets are still valid (4401 if not);"
+            " None or 0: never.",
+        ),
+        Setting(
             "WEBSOCKET_MAX_CONNECTIONS",
             20_000,
             _is_count,

@@ -10,7 +10,8 @@
   * :exc:`HandshakeError`: the opening handshake is refused; it carries the HTTP response.
   * :exc:`ProtocolError`: the peer broke the protocol; it carries the close code.
 
-    * :exc:`InvalidPayload` (1007), :exc:`PolicyViolation` (1008), :exc:`MessageTooBig` (1009)
+    * :exc:`InvalidPayload` (1007), :exc:`PolicyViolation` (1008), :exc:`MessageTooBig` (1009),
+      :exc:`KeepaliveTimeout` (1011)
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "HandshakeAborted",
     "HandshakeError",
     "InvalidPayload",
+    "KeepaliveTimeout",
     "MessageTooBig",
     "PolicyViolation",
     "ProtocolError",
@@ -100,6 +102,12 @@ class PolicyViolation(ProtocolError):
     """The peer does what no honest client does, such as a message of thousands of fragments."""
 
     close_code = 1008
+
+
+class KeepaliveTimeout(ProtocolError):
+    """Nothing came from the peer for so long that it must be gone."""
+
+    close_code = 1011
 
 
 class MessageTooBig(ProtocolError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any, cast
@@ -20,7 +21,9 @@ from .handover import ACCEPTED, Handover
 from .options import resolve_options
 from .origin import is_allowed_origin
 from .protocol.handshake import accept_key, is_websocket_request, parse_handshake
-from .transport import UPGRADE_KEY, Upgrade
+from .sessions import session_watch
+from .signals import websocket_closed, websocket_opened
+from .transport import UPGRADE_KEY, Transport, Upgrade
 from .websocket import WebSocket
 
 __all__ = ["WebSocketRequest", "attach_websocket", "refuse", "serve_websocket"]
@@ -130,7 +133,7 @@ class SwitchingProtocols(HttpResponse):
 class _Opening:
     """One handshake from its view's start to its accept, and the view's end."""
 
-    __slots__ = ("_handover", "_loan", "_request", "_response", "_view", "_websocket")
+    __slots__ = ("_handover", "_loan", "_opened", "_request", "_response", "_view", "_websocket")
 
     def __init__(self, request: HttpRequest, websocket: WebSocket, view: Callable[[], Any]) -> None:
         self._request: HttpRequest | None = request
@@ -139,6 +142,7 @@ class _Opening:
         self._handover = Handover(self._run_view, self._end)
         self._loan = ConnectionLoan()
         self._response: SwitchingProtocols | None = None
+        self._opened = 0.0
 
     # In the request's greenlet
 
@@ -183,10 +187,15 @@ class _Opening:
         self._loan.give_back(accepting=True)
         self._response = response
         handover.accept()
+        websocket, request = self._websocket, self._request
+        assert request is not None, "the view has not ended"
         if self._loan.is_separate:
-            current_websocket.set(self._websocket)
+            current_websocket.set(websocket)
             if self._loan.kept_any:
-                self._websocket.on_idle = release_idle
+                websocket.on_idle = release_idle
+        self._opened = time.monotonic()
+        session_watch.add(websocket, request)
+        _log_errors(websocket_opened.send_robust(WebSocket, websocket=websocket, request=request))
 
     def _switching_protocols(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> SwitchingProtocols:
         websocket = self._websocket
@@ -217,23 +226,41 @@ class _Opening:
         """The view has ended after its accept."""
         websocket = self._websocket
         request, self._request = self._request, None
+        assert request is not None, "a view ends once"
         code = 1000
+        if isinstance(error, GreenletExit):
+            code = 1001
+        elif error is not None and not isinstance(error, ConnectionClosed):
+            code = 1011
+            _report(request, error)
+        session_watch.discard(websocket)
+        transport = websocket.transport
         try:
-            if isinstance(error, GreenletExit):
-                code = 1001
-            elif error is not None and not isinstance(error, ConnectionClosed):
-                code = 1011
-                assert request is not None
-                _report(request, error)
+            if transport is not None:
+                websocket.close(code)
+                self._send_closed(request, transport)
         finally:
-            try:
-                if self._loan.is_separate:
-                    release_connections(final=True)
-            except Exception:
-                logger.exception("Closing the database connections of a websocket view failed: %s", websocket.path)
-            finally:
-                if websocket.accepted:
-                    websocket.close(code)
+            if self._loan.is_separate:
+                release_connections(final=True)
+
+    def _send_closed(self, request: HttpRequest, transport: Transport) -> None:
+        websocket = self._websocket
+        if not websocket_closed.receivers:
+            return
+        connection = websocket.connection
+        results = websocket_closed.send_robust(
+            WebSocket,
+            websocket=websocket,
+            request=request,
+            code=websocket.close_code,
+            reason=websocket.close_reason,
+            duration=time.monotonic() - self._opened,
+            messages_received=connection.messages_received,
+            messages_sent=connection.messages_sent,
+            bytes_received=transport.bytes_received,
+            bytes_sent=transport.bytes_sent,
+        )
+        _log_errors(results)
 
 
 def _report(request: HttpRequest, error: BaseException) -> None:
@@ -243,3 +270,9 @@ def _report(request: HttpRequest, error: BaseException) -> None:
     except BaseException:
         got_request_exception.send(sender=WebSocket, request=request)
         logger.error("Websocket view failed: %s", request.path, exc_info=True, extra={"request": request})
+
+
+def _log_errors(results: list[tuple[Any, Any]]) -> None:
+    for receiver, result in results:
+        if isinstance(result, Exception):
+            logger.error("A receiver of a websocket signal failed: %r", receiver, exc_info=result)

@@ -32,6 +32,8 @@ class Transport(Protocol):
     answer, and wakes the view when there is a message or none will come any more.
     """
 
+    bytes_received: int
+    bytes_sent: int
     latency: float | None
     """Seconds between the latest answered ping and its pong."""
 

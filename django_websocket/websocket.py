@@ -41,6 +41,7 @@ class WebSocket:
         "on_idle",
         "options",
         "path",
+        "session_key",
         "subprotocol",
     )
 
@@ -50,6 +51,8 @@ class WebSocket:
         """The run of its view."""
         self.options = options
         self.path = path
+        self.session_key: str | None = None
+        """The session that opened it, if one is watched for it."""
         self.subprotocol: str | None = None
         """The agreed subprotocol, None without one; known from the accept on."""
         self.on_idle: Callable[[], None] | None = None
@@ -269,6 +272,11 @@ class WebSocket:
     def connection(self) -> Connection:
         """The protocol's state."""
         return self._connection
+
+    @property
+    def transport(self) -> Transport | None:
+        """What moves its bytes; None before the accept."""
+        return self._transport
 
     @property
     def accepted(self) -> bool:

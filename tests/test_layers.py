@@ -26,6 +26,7 @@ LAYERS = [
     "origin",
     "groups",
     "websocket",
+    "sessions",
     "database",
     "opening",
     "decorators",

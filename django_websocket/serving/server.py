@@ -12,6 +12,7 @@ from greenlet import greenlet
 from .connection import AccessEntry, Connection
 from .head import Refusal
 from .listener import Acceptor
+from .liveness import Liveness
 from .patch import eventlet
 from .response import refusal_bytes
 from .stream import Stream
@@ -77,6 +78,7 @@ class Server:
         self.websocket_log = websocket_log
         self.stopping = False
         self.websockets: set[EventletTransport] = set()
+        self.liveness = Liveness()
         self._connections: set[Connection] = set()
         self._open = 0
         self._refused = 0
@@ -151,8 +153,15 @@ class Server:
         self._open -= 1
         self._look_whether_done()
 
+    def websocket_opened(self, transport: EventletTransport) -> None:
+        """A connection has become the websocket of ``transport``."""
+        self.websockets.add(transport)
+        self.liveness.add(transport)
+
     def websocket_closed(self, transport: EventletTransport) -> None:
         """The socket of ``transport`` is closed. May be called on the hub."""
+        self.websockets.discard(transport)
+        self.liveness.discard(transport)
         if self.websocket_log is not None:
             # From a greenlet: a log handler may wait for a lock, and the hub can't.
             eventlet.spawn_n(self._log_websocket, transport)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import greenlet
 
-from ..exceptions import ConcurrencyError, ProtocolError
+from ..exceptions import ConcurrencyError, KeepaliveTimeout, ProtocolError
 from ..websocket import WebSocket
 from .outbox import Outbox
 from .patch import eventlet
@@ -120,11 +120,16 @@ class EventletTransport:
         """Whether the socket is closed."""
         return self._lost
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading waits for the view to take messages."""
+        return self._connection.full
+
     # In the hub
 
     def open(self, trailing: bytes) -> None:
         """Start listening and let the view go on."""
-        self._server.websockets.add(self)
+        self._server.websocket_opened(self)
         websocket = self.websocket
         websocket.attach(self)
         self._listen()
@@ -300,9 +305,16 @@ class EventletTransport:
             self._outbox.wait_empty()
 
     def write_nowait(self, data: bytes) -> None:
+        """Send ``data`` without blocking; a client that takes too little for too long is closed with 1013."""
         if self._lost or not data:
             return
-        if self._outbox is None:
+        if self._outbox is not None and self._outbox.size > self.websocket.options.max_outbox:
+            data = self._connection.close(1013, "client is too slow")
+            if not data:
+                return
+            self._wake()
+            self._see_close_through()
+        elif self._outbox is None:
             try:
                 sent = self._send(data)
             except BlockingIOError:
@@ -336,6 +348,13 @@ class EventletTransport:
         self._ping_id += 1
         self._ping_time = self._hub.clock()
         self.write(self._connection.send_ping(self._ping_id.to_bytes(4, "big")))
+
+    def ping_nowait(self) -> None:
+        """Send a ping, unless something else is on its way already."""
+        if self._outbox is None and self._connection.close_sent is None and not self._connection.ended:
+            self._ping_id += 1
+            self._ping_time = self._hub.clock()
+            self.write_nowait(self._connection.send_ping(self._ping_id.to_bytes(4, "big")))
 
     def _take_pongs(self) -> None:
         pongs, self._connection.pongs = self._connection.pongs, []
@@ -407,8 +426,14 @@ class EventletTransport:
         except OSError:
             logger.exception("Closing a websocket's socket failed")
         self._wake()
-        self._server.websockets.discard(self)
         self._server.websocket_closed(self)
+
+    def time_out(self, reason: str) -> None:
+        """The client is gone: say 1011 to whoever may still be there, and drop the socket."""
+        self._connection.fail(KeepaliveTimeout(reason))
+        if self._outbox is None:
+            self.write_nowait(self._connection.take_close_frame())
+        self._drop()
 
     # For the server that stops
 

@@ -1,0 +1,56 @@
+"""The server as a Django project needs it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import connections
+
+from ..conf import get_setting
+from ..database import release_connections
+from ..sessions import session_watch
+from .patch import eventlet
+from .server import Server
+
+__all__ = ["SiteServer"]
+
+logger = logging.getLogger("django_websocket")
+
+
+class SiteServer(Server):
+    """Gives database connections back at the end of each HTTP connection, and looks after the sockets' sessions."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("on_connection_end", connections.close_all)
+        super().__init__(*args, **kwargs)
+
+    def serve(self) -> None:
+        interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
+        watcher = eventlet.spawn(_watch_sessions, interval) if interval else None
+        try:
+            super().serve()
+        finally:
+            if watcher is not None:
+                watcher.kill()
+
+
+def _watch_sessions(interval: float) -> None:
+    failing = False
+    while True:
+        eventlet.sleep(interval)
+        if not len(session_watch):
+            continue
+        try:
+            session_watch.check()
+            failing = False
+        except Exception:
+            # No answer is no reason to close anything.
+            if not failing:
+                logger.exception("Looking after the sessions of websockets failed; it goes on")
+            failing = True
+        finally:
+            try:
+                release_connections(final=True)
+            except Exception:
+                logger.exception("Closing the database connection of the session check failed")

@@ -1,0 +1,171 @@
+"""Sockets end with the session that opened them.
+
+A cookie is checked once, at the handshake, and a socket may live for days. So whoever serves calls
+:meth:`SessionWatch.check` every ``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds: it asks for many sessions and users in
+one query, and closes with 4401 the sockets whose session is gone, has expired, or belongs to a user who was deactivated
+or has a new password. Asking the store, rather than listening to signals, sees what other processes, bulk updates and
+the database's own shell do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from itertools import islice
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from .websocket import WebSocket
+
+__all__ = ["CLOSE_CODE", "SessionWatch", "session_watch"]
+
+logger = logging.getLogger("django_websocket")
+
+#: In the range that RFC 6455, section 7.4.2, leaves to applications, and close to HTTP's 401.
+CLOSE_CODE = 4401
+
+#: Sessions or users that one query asks for.
+CHUNK = 500
+
+
+class _Session:
+    """A session, and the sockets it opened."""
+
+    __slots__ = ("expires", "hash", "user_id", "verified", "websockets")
+
+    def __init__(self, session: SessionBase) -> None:
+        self.websockets: set[WebSocket] = set()
+        self.user_id: Any = session.get("_auth_user_id")
+        self.hash: Any = session.get("_auth_user_hash")
+        self.verified: tuple[Any, ...] | None = None
+        self.expires = time.monotonic() + session.get_expiry_age()
+
+
+class SessionWatch:
+    """The sessions of this process's open websockets."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, _Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def add(self, websocket: WebSocket, request: HttpRequest) -> None:
+        """Tie ``websocket`` to the session of its request, if its handshake made use of one.
+
+        A session that nothing has looked at has given no right that could end.
+        """
+        session = getattr(request, "session", None)
+        if session is None or not session.accessed or session.is_empty() or not session.session_key:
+            return
+        entry = self._sessions.get(session.session_key)
+        if entry is None:
+            entry = self._sessions[session.session_key] = _Session(session)
+        entry.websockets.add(websocket)
+        websocket.session_key = session.session_key
+
+    def discard(self, websocket: WebSocket) -> None:
+        """Forget a websocket that has ended."""
+        key = websocket.session_key
+        entry = None if key is None else self._sessions.get(key)
+        if entry is not None and key is not None:
+            entry.websockets.discard(websocket)
+            if not entry.websockets:
+                del self._sessions[key]
+
+    def close(self, session_key: str) -> None:
+        """Close the sockets of one session."""
+        entry = self._sessions.pop(session_key, None)
+        for websocket in () if entry is None else tuple(entry.websockets):
+            websocket.close(CLOSE_CODE, "session ended")
+
+    def check(self) -> None:
+        """Close the sockets of sessions that have ended; raises what the session store or the database raises."""
+        if not self._sessions:
+            return
+        known = dict(self._sessions)
+        ended = set(known) - set(_living(known))
+        ended.update(_keys_of_refused_users({key: entry for key, entry in known.items() if key not in ended}))
+        for key in ended:
+            self.close(key)
+
+
+def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def _living(known: dict[str, _Session]) -> Iterator[str]:
+    """The keys of the sessions that still exist."""
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    if hasattr(store, "get_model_class"):  # the database, with or without a cache before it
+        model = store.get_model_class()
+        now = timezone.now()
+        for keys in _chunks(known):
+            yield from model._default_manager.filter(session_key__in=keys, expire_date__gt=now).values_list(
+                "session_key", flat=True
+            )
+        return
+    in_cookies = settings.SESSION_ENGINE.endswith("signed_cookies")
+    store_expires = settings.SESSION_ENGINE.endswith("cache") or settings.SESSION_SAVE_EVERY_REQUEST
+    for key, entry in known.items():
+        if (store_expires or entry.expires > time.monotonic()) and (in_cookies or store().exists(key)):
+            yield key
+
+
+def _keys_of_refused_users(sessions: dict[str, _Session]) -> Iterator[str]:
+    """The keys of sessions whose user may not be logged in with them, as ``django.contrib.auth.get_user`` judges."""
+    if not apps.is_installed("django.contrib.auth"):
+        return
+    from django.contrib.auth import get_user_model
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    model: Any = get_user_model()
+    by_user: dict[Any, list[str]] = {}
+    for key, entry in sessions.items():
+        if entry.user_id is not None:
+            by_user.setdefault(model._meta.pk.to_python(entry.user_id), []).append(key)
+    names = {field.name for field in model._meta.concrete_fields}
+    # While these columns are what they were, so is the hash; an own hash may depend on anything.
+    columns = [name for name in ("password", "is_active") if name in names]
+    is_plain = model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash
+    for ids in _chunks(by_user):
+        rows = {row[0]: row[1:] for row in model._base_manager.filter(pk__in=ids).values_list("pk", *columns)}
+        suspects = []
+        for user_id in ids:
+            for key in by_user[user_id]:
+                if user_id not in rows:
+                    yield key
+                elif not is_plain or sessions[key].verified != rows[user_id]:
+                    suspects.append(key)
+        if not suspects:
+            continue
+        users = model._base_manager.in_bulk({model._meta.pk.to_python(sessions[key].user_id) for key in suspects})
+        for key in suspects:
+            user = users.get(model._meta.pk.to_python(sessions[key].user_id))
+            if user is None or not getattr(user, "is_active", True) or not _is_hash_of(sessions[key].hash, user):
+                yield key
+            else:
+                sessions[key].verified = rows[user.pk]
+
+
+def _is_hash_of(session_hash: str | None, user: Any) -> bool:
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    if not session_hash:
+        return False
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(session_hash, one) for one in hashes)
+
+
+#: The one of this process.
+session_watch = SessionWatch()

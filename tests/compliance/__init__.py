@@ -1,0 +1,1 @@
+"""The Autobahn test suite against a served project: ``python -m tests.compliance``."""

@@ -1,0 +1,130 @@
+"""``python -m tests.compliance [--takeover] [CASE ...]``: the Autobahn fuzzing client against a served echo.
+
+All 517 cases without arguments; ``CASE`` is like ``7.1.1`` or ``9.*``. Exits with 1 unless each is OK or
+INFORMATIONAL. Without a Python 2.7 it says so and exits with 0, or 1 if DJANGO_WEBSOCKET_REQUIRE_ALL is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tests.conftest import REQUIRE_ALL, ROOT
+from tests.deadlines import deadline
+
+from .environment import CACHE, EnvironmentMissing, find_wstest
+from .report import judge, read_index
+
+#: Seconds for all cases; on one idle core they take four minutes.
+RUN_SECONDS = 1800
+START_SECONDS = 20
+
+
+@contextmanager
+def echo_server(*options: str) -> Iterator[int]:
+    """The port of an echo in a process of its own."""
+    command = [sys.executable, "-m", "tests.compliance.echo", *options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            readable, _, _ = select.select([process.stdout], [], [], deadline(START_SECONDS))
+            line = process.stdout.readline() if readable else ""
+            if not line:
+                sys.exit("the echo server did not start")
+            yield int(line)
+            if process.poll() is not None:
+                sys.exit(f"the echo server ended during the run, with {process.returncode}")
+        finally:
+            process.terminate()
+            try:
+                process.wait(deadline(10))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def run_wstest(wstest: Path, port: int, cases: list[str], reports: Path) -> None:
+    """Run ``cases``, a line for each section that is begun; what wstest prints goes to wstest.log."""
+    specification = {
+        "outdir": str(reports),
+        "servers": [{"agent": "django-websocket", "url": f"ws://127.0.0.1:{port}/"}],
+        "cases": cases,
+        "exclude-cases": [],
+        "exclude-agent-cases": {},
+    }
+    path = CACHE / "fuzzingclient.json"
+    path.write_text(json.dumps(specification))
+    command = [str(wstest), "--mode", "fuzzingclient", "--spec", str(path)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+    environment.pop("PYTHONPATH", None)
+    environment.pop("PYTHONDEVMODE", None)
+    log_path = CACHE / "wstest.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, cwd=CACHE, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            with log_path.open(errors="replace") as lines:
+                follow(process, lines)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if process.returncode:
+        sys.exit(f"wstest exited with {process.returncode}; see {log_path}")
+
+
+def follow(process: subprocess.Popen[bytes], lines: IO[str]) -> None:
+    """Print each section that is begun, until the process has ended."""
+    start = time.monotonic()
+    section = ""
+    running = True
+    while running:
+        try:
+            process.wait(1)
+            running = False
+        except subprocess.TimeoutExpired:
+            pass
+        for line in lines:
+            _, found, case = line.partition("Running test case ID ")
+            if found and (begun := case.split(".")[0]) != section:
+                section = begun
+                print(f"{time.monotonic() - start:6.0f} s  section {section}", flush=True)
+        if time.monotonic() - start > deadline(RUN_SECONDS):
+            sys.exit(f"wstest did not end within {deadline(RUN_SECONDS):.0f} s")
+
+
+def main() -> int:
+    options = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    cases = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    CACHE.mkdir(exist_ok=True)
+    try:
+        wstest = find_wstest()
+    except EnvironmentMissing as error:
+        print(error, file=sys.stderr)
+        if os.environ.get(REQUIRE_ALL, "0") not in ("", "0"):
+            return 1
+        print("SKIPPED", file=sys.stderr)
+        return 0
+    reports = CACHE / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    with echo_server(*options) as port:
+        run_wstest(wstest, port, cases or ["*"], reports)
+    if cases:
+        verdict = judge(read_index(reports / "index.json"), expected=None)
+    else:
+        verdict = judge(read_index(reports / "index.json"))
+    print(*verdict.lines(), sep="\n")
+    if verdict.problems:
+        print(f"Each case has a page in {reports}")
+    return 1 if verdict.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -28,23 +28,15 @@ SMOKE_SERVERS = "ours,floor,websockets,channels-async,websockets-broadcast,gunic
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; a plan's sizes are the defaults of its options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="This project against its peers."
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer servers and workloads; less than three minutes"
-    )
-    parser.add_argument(
-        "--smoke", action="store_true", help="does everything still run? A minute, figures are no good"
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="This project against its peers.")
+    parser.add_argument("--quick", action="store_true", help="fewer servers and workloads; less than three minutes")
+    parser.add_argument("--smoke", action="store_true", help="does everything still run? A minute, figures are no good")
     parser.add_argument("--servers", help="comma-separated, or all; --list names them")
     parser.add_argument("--workloads", help="comma-separated, or all; --list names them")
     parser.add_argument("--rounds", type=int, help="how often every cell is measured")
     parser.add_argument("--duration", type=float, help="seconds for one cell in one round")
     parser.add_argument("--warmup", type=float, help="seconds before that")
-    parser.add_argument(
-        "--budget", type=float, help="seconds after which no round is begun that would not end"
-    )
+    parser.add_argument("--budget", type=float, help="seconds after which no round is begun that would not end")
     parser.add_argument("--output", type=Path, default=HERE / "results", help="where tables and charts go")
     parser.add_argument("--list", action="store_true", help="name all servers and workloads")
     return parser.parse_args(arguments)

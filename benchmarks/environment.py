@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import configparser
 import shutil
 import subprocess
 import sys
@@ -18,12 +18,13 @@ FLOOR = VENV / "floor"
 
 def ready() -> Path:
     """The environment's Python; made or brought up to date first, which takes a minute and the network."""
-    wanted = f"{sys.version}\n{fingerprint(HERE / 'requirements.txt', ROOT / 'setup.cfg')}"
     stamp = VENV / ".stamp"
-    if not stamp.is_file() or stamp.read_text() != wanted:
+    wanted = f"{sys.version}\n{(HERE / 'requirements.txt').read_text()}\n{requirements_of_ours()}"
+    found = stamp.read_text() if stamp.is_file() else ""
+    if found != wanted:
         print("benchmarks: installing the peers", file=sys.stderr)
-        venv.create(VENV, clear=True, with_pip=True)
-        pip = [str(PYTHON), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        venv.create(VENV, clear=not found.startswith(sys.version + "\n"), with_pip=True)
+        pip = [str(PYTHON), "-m", "pip", "-qq", "--disable-pip-version-check", "install"]
         subprocess.run([*pip, "--requirement", str(HERE / "requirements.txt")], cwd=ROOT, check=True)
         stamp.write_text(wanted)
     build_floor()
@@ -34,13 +35,13 @@ def build_floor() -> None:
     """Compile the floor unless it is newer than its source; without a compiler the run reports it as missing."""
     sources = sorted((HERE / "floor").iterdir())
     compiler = shutil.which("cc")
-    if compiler is None or (
-        FLOOR.exists() and FLOOR.stat().st_mtime > max(s.stat().st_mtime for s in sources)
-    ):
+    if compiler is None or (FLOOR.exists() and FLOOR.stat().st_mtime > max(s.stat().st_mtime for s in sources)):
         return
     subprocess.run([compiler, "-O2", "-o", str(FLOOR), str(HERE / "floor" / "echo.c")], check=True)
 
 
-def fingerprint(*paths: Path) -> str:
-    """Changes when one of the files does."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+def requirements_of_ours() -> str:
+    """What an editable installation of this project depends on: when it changes, it is installed again."""
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg")
+    return setup["options"]["install_requires"] + setup["options.extras_require"]["speedups"]

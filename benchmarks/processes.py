@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from .environment import ROOT
-from .procfs import session_pids
+from .procfs import listens, session_pids
 
 
 class Failure(Exception):
@@ -77,12 +77,9 @@ def running(
 def _listens(process: subprocess.Popen[bytes], port: int, patience: float) -> bool:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
+        if listens(process.pid, port):
             return True
+        time.sleep(0.02)
     return False
 
 

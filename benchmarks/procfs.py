@@ -79,3 +79,27 @@ def memory(pids: Sequence[int]) -> Memory:
             elif line.startswith("Pss:"):
                 pss += int(line.split()[1]) * 1024
     return Memory(rss, pss)
+
+
+def listens(session: int, port: int) -> bool:
+    """Whether a process of ``session`` has a TCP socket that listens on ``port``, be it alone there or not."""
+    # proc(5): sl local_address rem_address st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode; 0A is LISTEN.
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = {f"socket:[{x[9]}]" for x in lines if x[3] == "0A" and int(x[1].rpartition(":")[2], 16) == port}
+    for pid in session_pids(session) if ours else ():
+        try:
+            if any(os.readlink(f"/proc/{pid}/fd/{fd}") in ours for fd in os.listdir(f"/proc/{pid}/fd")):
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return False
+
+
+def core_time(core: int) -> float:
+    """Seconds for which a core was busy, with whatever, since the machine started."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        if line.startswith(f"cpu{core} "):
+            # proc(5): user nice system idle iowait irq softirq steal; guest time is in user time already.
+            ticks = [int(field) for field in line.split()[1:9]]
+            return (sum(ticks) - ticks[3] - ticks[4]) / TICKS_PER_SECOND
+    raise LookupError(f"no core {core}")

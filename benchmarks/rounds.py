@@ -82,9 +82,7 @@ def _is_open(cell: Cell | None) -> bool:
     return cell is not None and cell.missing is None
 
 
-def _run_on(
-    server: Server, workloads: Sequence[Workload], plan: Plan, cells: dict[tuple[str, str], Cell]
-) -> None:
+def _run_on(server: Server, workloads: Sequence[Workload], plan: Plan, cells: dict[tuple[str, str], Cell]) -> None:
     """Run ``workloads`` on one process; after a failure the rest gets a new one."""
     left = list(workloads)
     while left:
@@ -118,9 +116,7 @@ def serving(server: Server) -> Iterator[tuple[int, int]]:
             stack.enter_context(running(_redis(redis_port), redis_port, load_core))
             environment["BENCHMARK_LAYER"] += f":{redis_port}"
         port = free_port()
-        session = stack.enter_context(
-            running(server.command(port), port, server_core, environment=environment)
-        )
+        session = stack.enter_context(running(server.command(port), port, server_core, environment=environment))
         yield port, session
 
 

@@ -148,9 +148,7 @@ _SERVERS = [
         django=True,
         path="/async",
     ),
-    Server(
-        "daphne-sync", "Channels, sync consumer, Daphne", _daphne(_CHANNELS), _ECHO, django=True, path="/sync"
-    ),
+    Server("daphne-sync", "Channels, sync consumer, Daphne", _daphne(_CHANNELS), _ECHO, django=True, path="/sync"),
     Server(
         "channels-memory",
         "Channels, in-memory layer",
@@ -159,9 +157,7 @@ _SERVERS = [
         django=True,
         layer="memory",
     ),
-    Server(
-        "channels-redis", "Channels, Redis layer", _uvicorn(_CHANNELS), _FANOUT, django=True, layer="redis"
-    ),
+    Server("channels-redis", "Channels, Redis layer", _uvicorn(_CHANNELS), _FANOUT, django=True, layer="redis"),
     Server(
         "channels-redis-pubsub",
         "Channels, Redis pub/sub layer",

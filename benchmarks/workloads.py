@@ -62,9 +62,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-def _echo(
-    name: str, title: str, clients: int, payload: int, *, binary: bool = False, in_flight: int = 1
-) -> Workload:
+def _echo(name: str, title: str, clients: int, payload: int, *, binary: bool = False, in_flight: int = 1) -> Workload:
     job = Job("echo", clients=clients, payload=payload, binary=binary, in_flight=in_flight)
     return Workload(name, title, "echo", job)
 
@@ -92,9 +90,7 @@ _WORKLOADS = [
         "deflate",
         Job("echo", clients=100, payload=KIB, deflate=True),
     ),
-    Workload(
-        "http", "A Django page over HTTP, 32 clients", "http", Job("http", clients=32), REQUESTS, fresh=True
-    ),
+    Workload("http", "A Django page over HTTP, 32 clients", "http", Job("http", clients=32), REQUESTS, fresh=True),
     *(
         Workload(
             f"fanout-{n}",
@@ -111,9 +107,7 @@ _WORKLOADS = [
         for n in (1000, 5000)
     ),
     *(
-        Workload(
-            f"idle-{n}", f"Memory of {n} idle sockets", "idle", Job("idle", clients=n), MEMORY, fresh=True
-        )
+        Workload(f"idle-{n}", f"Memory of {n} idle sockets", "idle", Job("idle", clients=n), MEMORY, fresh=True)
         for n in (1000, 5000, 15_000)
     ),
     *(

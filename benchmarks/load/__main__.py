@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from . import echo, fanout, http, idle
+from . import echo, fanout, held, http, idle
 from .frames import LoadError
 from .job import Job
 
@@ -20,6 +20,9 @@ RUNNERS = {
 
 def main() -> None:
     job = Job.from_json(sys.argv[1])
+    if job.kind == "held":
+        held.run(job)
+        return
     try:
         findings: dict[str, float] | dict[str, str] = dict(RUNNERS[job.kind](job))
     except LoadError as error:

@@ -7,7 +7,6 @@ import resource
 import select
 import socket
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .frames import (
@@ -47,25 +46,23 @@ class Member:
 
 
 class Crowd:
-    """Client websockets to 127.0.0.1:``port``, from each of the ``sources`` addresses in turn."""
+    """Client websockets to 127.0.0.1:``port``, from the address ``source``."""
 
-    def __init__(
-        self, port: int, path: str, *, deflate: bool = False, sources: Sequence[str] = ("127.0.0.1",)
-    ) -> None:
+    def __init__(self, port: int, path: str, *, deflate: bool = False, source: str = "127.0.0.1") -> None:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.port = port
         self.deflate = deflate
-        self.sources = sources
+        self.source = source
         self.epoll = select.epoll()
         self.members: dict[int, Member] = {}
+        self.newcomers: list[Member] = []
         self.lost = 0
         self.messages = 0
         self.pings = 0
         self._request = handshake(port, path, deflate=deflate)
         self._buffer = memoryview(bytearray(1 << 18))
         self._opening: set[int] = set()
-        self._begun = 0
         self._progress = Opening()
         self._last_opened = 0.0
 
@@ -109,8 +106,13 @@ class Crowd:
             self.turn(left)
 
     def greet(self, frame: bytes, payload: bytes) -> int:
-        """Send ``frame`` on each socket and compare the reply with ``payload``; the reply's size on the wire in bytes."""
-        return min(self._exchange(member, frame, payload) for member in self.members.values())
+        """Send ``frame`` on each socket that has not been greeted yet, and compare the reply with ``payload``.
+
+        Returns the reply's size on the wire in bytes.
+        """
+        sizes = [self._exchange(member, frame, payload) for member in self.newcomers]
+        self.newcomers.clear()
+        return min(sizes)
 
     def close(self, *, patience: float = 5.0) -> int:
         """Close every socket with a closing handshake; how many the server did not answer within ``patience`` seconds.
@@ -140,12 +142,11 @@ class Crowd:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-        sock.bind((self.sources[self._begun % len(self.sources)], 0))
+        sock.bind((self.source, 0))
         sock.connect_ex(("127.0.0.1", self.port))
         fd = sock.fileno()
         self.members[fd] = Member(sock)
         self._opening.add(fd)
-        self._begun += 1
         self.epoll.register(fd, select.EPOLLOUT)
 
     def _request_handshake(self, fd: int, member: Member) -> None:
@@ -179,6 +180,7 @@ class Crowd:
             return
         check_handshake(head, deflate=self.deflate)
         member.head = None
+        self.newcomers.append(member)
         self._opening.discard(fd)
         now = time.perf_counter()
         self._progress.handshakes.append(now - member.started)

@@ -39,9 +39,7 @@ class FanoutLoop:
         while left > 0:
             events = poll(SILENCE)
             if not events:
-                raise LoadError(
-                    f"{left} of {len(members)} deliveries missing after {SILENCE:.0f} s of silence"
-                )
+                raise LoadError(f"{left} of {len(members)} deliveries missing after {SILENCE:.0f} s of silence")
             for fd, _ in events:
                 size = recv_into[fd](buffer)
                 if size == reply_size:

@@ -78,12 +78,24 @@ def inflated(payload: bytes) -> bytes:
 class FrameReader:
     """Counts whole messages in a stream of a server's frames, and keeps what has to be answered or compared."""
 
-    __slots__ = ("_control", "_end", "_head", "_left", "closed", "compressed", "keep", "payload", "pings")
+    __slots__ = (
+        "_control",
+        "_control_payload",
+        "_end",
+        "_head",
+        "_left",
+        "closed",
+        "compressed",
+        "keep",
+        "payload",
+        "pings",
+    )
 
     def __init__(self) -> None:
         self._head = b""
         self._left = 0
         self._control = 0
+        self._control_payload = b""
         self._end = False
         self.closed = False
         self.compressed = False
@@ -105,7 +117,9 @@ class FrameReader:
         while at < size:
             if self._left:
                 taken = min(self._left, size - at)
-                if self.keep or self._control:
+                if self._control:
+                    self._control_payload += bytes(data[at : at + taken])
+                elif self.keep:
                     self.payload += bytes(data[at : at + taken])
                 at += taken
                 self._left -= taken
@@ -115,9 +129,7 @@ class FrameReader:
                 if size - at < head:
                     self._head = bytes(data[at:])
                     break
-                self._begin(
-                    data[at], length if head == 2 else int.from_bytes(data[at + 2 : at + head], "big")
-                )
+                self._begin(data[at], length if head == 2 else int.from_bytes(data[at + 2 : at + head], "big"))
                 at += head
             if not self._left:
                 finished += self._finish()
@@ -130,16 +142,14 @@ class FrameReader:
         self._end = bool(first & 0x80)
         if first & 0x40:
             self.compressed = True
-        if self._control:
-            self.payload = b""
+        self._control_payload = b""
 
     def _finish(self) -> int:
         if not self._control:
             return int(self._end)
         if self._control == PING:
-            self.pings.append(self.payload)
+            self.pings.append(self._control_payload)
         elif self._control == CLOSE:
             self.closed = True
         self._control = 0
-        self.payload = b""
         return 0

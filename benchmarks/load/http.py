@@ -1,4 +1,4 @@
-"""Plain HTTP in a closed loop: every client asks for the same page, on one kept-alive connection if the server lets it."""
+"""Plain HTTP in a closed loop: every client asks for the same page, on a kept-alive connection if it may."""
 
 from __future__ import annotations
 

@@ -13,8 +13,18 @@ from .meter import Meter
 SETTLE = 1.0  # seconds between the last handshake and the reading of the memory
 
 
+def warm_up(job: Job) -> None:
+    """A few sockets come and go, so that what a server loads and allocates once is not counted."""
+    payload = message(job)
+    crowd = Crowd(job.port, job.path)
+    crowd.open(min(50, job.clients))
+    crowd.greet(frame_of(job, payload), payload)
+    crowd.close()
+
+
 def run_storm(job: Job) -> dict[str, float]:
     """Open as fast as the server lets: handshakes a second, and how long the slowest took."""
+    warm_up(job)
     crowd = Crowd(job.port, job.path)
     meter = Meter(job.session)
     opening = crowd.open(job.clients)
@@ -36,20 +46,15 @@ def server_memory(session: int) -> Memory:
 def run_idle(job: Job) -> dict[str, float]:
     """Open, say one thing on each socket, settle; then memory for each socket, and the core's share in the window.
 
-    A few sockets come and go first, so that what a server allocates once is not counted. Fragmented RSS counts for
-    the server that causes it.
+    Pages that a server leaves half empty count for it.
     """
     payload = message(job)
-    frame = frame_of(job, payload)
-    warm = Crowd(job.port, job.path)
-    warm.open(min(50, job.clients))
-    warm.greet(frame, payload)
-    warm.close()
+    warm_up(job)
     time.sleep(SETTLE)
     before = server_memory(job.session)
     crowd = Crowd(job.port, job.path)
     opening = crowd.open(job.clients)
-    crowd.greet(frame, payload)
+    crowd.greet(frame_of(job, payload), payload)
     crowd.hold(SETTLE)
     after = server_memory(job.session)
     samples = {

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 class Job:
     """One cell of the table: one workload on one running server."""
 
-    kind: str  # echo, fanout, storm, idle or http
+    kind: str  # echo, fanout, storm, idle http or held
     port: int = 0
     session: int = 0  # the server's
     path: str = "/"
@@ -19,6 +19,7 @@ class Job:
     binary: bool = False
     deflate: bool = False
     in_flight: int = 1
+    source: str = "127.0.0.1"  # the client's address
     warmup: float = 0.3  # seconds
     duration: float = 2.0  # seconds
 

@@ -7,32 +7,25 @@ from django_websocket.serving.patch import patch
 patch()
 
 import os  # noqa: E402 - patched first
-import signal  # noqa: E402
-import socket  # noqa: E402
 import sys  # noqa: E402
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.db import connections  # noqa: E402
 
+from django_websocket.serving.reloading import STOP_SIGNALS  # noqa: E402
 from django_websocket.serving.server import Server  # noqa: E402
-
-
-def listener(port: int, *, shared: bool) -> socket.socket:
-    """A listening socket; several processes may listen on the port if all of them share it."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind(("127.0.0.1", port))
-    sock.listen(2048)
-    sock.setblocking(False)
-    return sock
+from django_websocket.serving.signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.sockets import bind_sockets  # noqa: E402
 
 
 def main(port: int, *, shared: bool = False) -> None:
+    """Serve as ``runwsserver --noreload`` does, less its access log; ``shared`` with others on the same port."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.project.settings_ours"
     application = get_wsgi_application()
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    Server(application, [listener(port, shared=shared)]).serve()
+    listeners = bind_sockets(f"127.0.0.1:{port}", reuse_port=shared)
+    server = Server(application, listeners, on_connection_end=connections.close_all)
+    with signals_to_hub(lambda _: server.stop(drain_timeout=1), *STOP_SIGNALS):
+        server.serve()
 
 
 if __name__ == "__main__":

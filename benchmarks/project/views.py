@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Greets the user (so the session and the user are looked up) above a list of thirty rows."""
+    """Greets the user (so the session and the user are looked up) above a short list."""
     name = request.user.get_username() or "stranger"
-    return render(request, "page.html", {"name": name, "rows": range(30)})
+    return render(request, "page.html", {"name": name, "rows": range(5)})

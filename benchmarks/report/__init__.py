@@ -31,10 +31,7 @@ def write(plan: Plan, cells: Sequence[Cell], on: Machine, folder: Path) -> str:
     for workload in plan.workloads:
         mine = [cell for cell in cells if cell.workload == workload.name]
         rows = summarize(
-            [
-                (SERVERS[c.server].title, c.server == OURS, SERVERS[c.server].django, c.samples, c.missing)
-                for c in mine
-            ],
+            [(SERVERS[c.server].title, c.server == OURS, SERVERS[c.server].django, c.samples, c.missing) for c in mine],
             workload.figure.sample,
             more_is_better=workload.figure.more_is_better,
         )

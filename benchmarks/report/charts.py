@@ -34,9 +34,10 @@ def bars(title: str, unit: str, data: Sequence[Bar]) -> str:
     scale = (WIDTH - LABELS - VALUES) / most
     height = TOP + STEP * len(data) + 8
     spoken = "; ".join(f"{bar.title}: {number(bar.value)}" for bar in data)
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img"><title>{escape(title)}</title><desc>{escape(f"{unit}. {spoken}")}</desc><style>{STYLE}</style>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(title)}</title>',
+        f"<desc>{escape(f'{unit}. {spoken}')}</desc><style>{STYLE}</style>",
         f'<text class="title" x="0" y="18">{escape(title)}</text><text class="unit" x="0" y="38">{escape(unit)}</text>',
         f'<line class="axis" x1="{LABELS}" y1="{TOP - 8}" x2="{LABELS}" y2="{height - 4}"/>',
     ]

@@ -20,6 +20,7 @@ class Row:
     low: float = 0.0
     high: float = 0.0
     ratio: float | None = None
+    cpu_ratio: float | None = None  # the same of the processor time for one message
     samples: Mapping[str, float] = field(default_factory=dict)  # the median of each sample
     missing: str | None = None
 
@@ -40,7 +41,7 @@ def ratio(ours: float | None, theirs: float | None, *, more_is_better: bool) -> 
 def summarize(cells: Sequence[Measured], figure: str, *, more_is_better: bool) -> list[Row]:
     """A row for each (title, ours, django, samples, missing), the best first and the missing last."""
     middles = [medians(samples) for _, _, _, samples, _ in cells]
-    own = next((m.get(figure) for m, cell in zip(middles, cells, strict=True) if cell[1]), None)
+    own: Mapping[str, float] = next((m for m, cell in zip(middles, cells, strict=True) if cell[1]), {})
     rows = []
     for (title, ours, django, samples, missing), middle in zip(cells, middles, strict=True):
         values = [sample[figure] for sample in samples]
@@ -55,7 +56,8 @@ def summarize(cells: Sequence[Measured], figure: str, *, more_is_better: bool) -
                 median=middle[figure],
                 low=min(values),
                 high=max(values),
-                ratio=ratio(own, middle[figure], more_is_better=more_is_better),
+                ratio=ratio(own.get(figure), middle[figure], more_is_better=more_is_better),
+                cpu_ratio=ratio(own.get("cpu_us"), middle.get("cpu_us"), more_is_better=False),
                 samples=middle,
                 missing=missing,
             )

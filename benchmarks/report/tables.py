@@ -9,13 +9,18 @@ from ..workloads import WORKLOADS, Workload
 from .machine import Machine
 from .summary import Row
 
+QUIET = 0.05
+"""The share of the server's core that others may take in a median before the figures are called disturbed."""
+
 NOTES = """\
-Each server runs on one core and the load generator on the other, in a closed loop over loopback. Figures are medians over
-the rounds, with the lowest and the highest; in each round all servers are measured in turn. *Ours is* tells how many times
-better django-websocket does. CPU is the processor time that the server (with its workers, without a redis-server) takes for
-one message, in user mode and in the kernel. *Busy* is the share of its core that the server and the load generator
-used: where the server's is well below 100 %, it was not the bottleneck, and its CPU says more than its rate.
-Servers marked with * run Django, each with the same default middleware, sessions and authentication.
+Each server runs on one core and the load generator on the other, in a closed loop over loopback. Figures are
+medians over the rounds, with the lowest and the highest; in each round all servers are measured in turn. *Ours is*
+tells how many times better django-websocket does. CPU is the processor time that the server (with its workers,
+without a redis-server) takes for one message, in user mode and in the kernel, and *to ours* its ratio to what ours
+takes. *Busy* is the share of its core that the server and the load generator used: where the server's is well below
+100 %, it was not the bottleneck, and its CPU says more than its rate. The bare loop in C shows how far the load
+generator reaches. Servers marked with \\* run Django, each with the same default middleware, sessions and
+authentication.
 """
 
 
@@ -55,7 +60,15 @@ def _busy(row: Row) -> str:
     return f"{row.samples['server_busy']:.0%} / {row.samples['client_busy']:.0%}".replace("%", " %")
 
 
-_CPU = [Column("CPU µs (user + system)", _cpu), Column("busy server / load", _busy)]
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} x"
+
+
+_CPU = [
+    Column("CPU µs (user + system)", _cpu),
+    Column("to ours", lambda row: "" if row.ours else _ratio(row.cpu_ratio)),
+    Column("busy server / load", _busy),
+]
 _EXTRA = {
     "echo": [*_CPU, Column("longest pause ms", _sample("longest_pause", 1e3))],
     "deflate": _CPU,
@@ -91,7 +104,7 @@ def columns(workload: Workload) -> list[Column]:
             "low to high",
             lambda row: "" if row.median is None else f"{number(row.low)} to {number(row.high)}",
         ),
-        Column("ours is", lambda row: "" if row.ratio is None or row.ours else f"{row.ratio:.2f} x"),
+        Column("ours is", lambda row: "" if row.ours else _ratio(row.ratio)),
         *_EXTRA[workload.kind],
     ]
 
@@ -123,28 +136,20 @@ def section(name: str, rows: Sequence[Row]) -> str:
         ]
     for row in rows:
         if row.missing:
-            parts.append(
-                f"* {row.title}: {row.missing}" + (" (in a later round)" if row.median is not None else "")
-            )
+            parts.append(f"* {row.title}: {row.missing}" + (" (in a later round)" if row.median is not None else ""))
     return "\n".join(parts).rstrip() + "\n"
 
 
-def document(
-    tables: Sequence[tuple[str, Sequence[Row]]], on: Machine, *, rounds: int, duration: float
-) -> str:
+def document(tables: Sequence[tuple[str, Sequence[Row]]], on: Machine, *, rounds: int, duration: float) -> str:
     """The whole report."""
-    versions = ", ".join(f"{package} {version}" for package, version in on.versions.items())
-    head = "\n".join(
-        [
-            "Benchmarks",
-            "==========",
-            "",
-            f"{on.processor}, {on.cores} cores, {on.memory_gib} GiB; {on.kernel}; {on.python}. "
-            f"{rounds} round{'s' * (rounds != 1)} of {number(duration)} s for each cell.",
-            "",
-            NOTES,
-            f"{versions}.",
-            "",
-        ]
+    disturbance = max((row.samples.get("others_busy", 0.0) for _, rows in tables for row in rows), default=0.0)
+    warning = (
+        [f"**Not for publishing**: other processes took up to {disturbance:.0%} of the server's core.", ""]
+        if disturbance > QUIET
+        else []
     )
-    return "\n".join([head, *(section(name, rows) for name, rows in tables)])
+    versions = ", ".join(f"{package} {version}" for package, version in on.versions.items())
+    measured = f"{rounds} round{'s' * (rounds != 1)} of {number(duration)} s for each cell"
+    where = f"{on.processor}, {on.cores} cores, {on.memory_gib} GiB; {on.kernel}; {on.python}. {measured}."
+    head = ["Benchmarks", "==========", "", where, "", *warning, NOTES, f"{versions}.", ""]
+    return "\n".join([*head, *(section(name, rows) for name, rows in tables)])

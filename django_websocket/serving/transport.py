@@ -367,10 +367,6 @@ class EventletTransport:
         if self._lost:
             return
         self.write_nowait(frame)
-        if self._connection.full:
-            # What waits behind the bound is not wanted any more, but the client's close frame may be in it.
-            self._connection.resume()
-            self._listen()
         self._wake()
         self._see_close_through()
 
@@ -391,6 +387,7 @@ class EventletTransport:
             return
         if self._deadline is None:
             self._deadline = self._hub.schedule_call_global(self.websocket.options.close_timeout, self._on_deadline)
+        self._listen()  # where the queue was full: what it held back is discarded now, up to the client's close frame
         if connection.ended and connection.close_sent is not None and self._outbox is None:
             try:
                 self._sock.shutdown(socket.SHUT_WR)

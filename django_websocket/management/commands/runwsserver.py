@@ -1,0 +1,108 @@
+"""``manage.py runwsserver``: Django's ``runserver`` on our server, so that views can hold websockets."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from ...serving import reloading
+from ...serving.patch import is_patched
+
+if TYPE_CHECKING:
+    from ...serving.development import RunserverServer
+
+if TYPE_CHECKING or apps.is_installed("django.contrib.staticfiles"):
+    from django.contrib.staticfiles.management.commands.runserver import Command as Runserver
+else:
+    from django.core.management.commands.runserver import Command as Runserver
+
+NOT_PATCHED = (
+    "runwsserver needs a process that was patched for green threads before Django was imported. "
+    "Start it from the command line, or begin the program with: "
+    "from django_websocket.serving.patch import patch; patch()"
+)
+
+RELOAD_DRAIN = 1.0
+"""Seconds that views and requests get to finish when a file has changed: a developer waits for it."""
+
+
+class Command(Runserver):
+    help = (
+        "Serves the project over HTTP and websockets: while one develops as runserver does, and with "
+        "--noreload as the one process behind a proxy."
+    )
+
+    # Set by Django's classes.
+    addr: str
+    _raw_ipv6: bool
+    _called_from_command_line: bool
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        for action in parser._actions:
+            if action.dest == "addrport":
+                action.help = (
+                    "Optional port number, ipaddr:port, unix:path, or fd://number for an inherited socket"
+                )
+            elif action.dest == "use_threading":
+                action.help = "Has no effect: requests always run in green threads."
+        # With True Django's run() would mix its threads into our server.
+        parser.set_defaults(use_threading=False)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not (is_patched() or self._called_from_command_line):
+            raise CommandError(NOT_PATCHED)
+        self.server: RunserverServer | None = None
+        self.endpoint: str | None = None
+        if options["addrport"] and options["addrport"].startswith(("unix:", "fd://")):
+            self.endpoint, options["addrport"] = options["addrport"], None
+        super().handle(*args, **options)
+
+    def run(self, **options: Any) -> None:
+        """Serve; or start the process that does, where this one supervises or is not patched."""
+        if options["use_reloader"] and not reloading.is_reloading():
+            sys.exit(reloading.supervise(self.patched_command_line()))
+        if not is_patched():
+            reloading.start_again(self.patched_command_line())
+        self.server_cls = self.listen  # type: ignore[assignment]  # Django's run() only calls it
+        if options["use_reloader"]:
+            reloading.run_reloading(self.inner_run, self.stop_for_reload, **options)
+        else:
+            self.inner_run(None, **options)
+
+    def patched_command_line(self) -> list[str]:
+        try:
+            return reloading.patched_command_line()
+        except RuntimeError as error:
+            raise CommandError(f"{error} {NOT_PATCHED}") from error
+
+    def listen(self, address: tuple[str, int], handler_class: object, *, ipv6: bool) -> RunserverServer:
+        """Bind; Django's inner_run() puts an OSError into words."""
+        from ...serving.development import RunserverServer
+
+        host, port = address
+        self.server = RunserverServer(self.endpoint or (f"[{host}]:{port}" if ipv6 else f"{host}:{port}"))
+        return self.server
+
+    def stop_for_reload(self) -> None:
+        if self.server is not None:
+            self.server.stop_and_wait(RELOAD_DRAIN)
+
+    def on_bind(self, server_port: int | None) -> None:
+        where = self.endpoint
+        if where is None:
+            host = f"[{self.addr}]" if self._raw_ipv6 else "0.0.0.0" if self.addr == "0" else self.addr
+            where = f"http://{host}:{server_port}/ and ws://{host}:{server_port}/"
+        now = datetime.now().strftime("%B %d, %Y - %X")  # noqa: DTZ005  the developer's own time
+        self.stdout.write(
+            f"{now}\n"
+            f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"
+            f"Serving HTTP and websockets at {where}\n"
+            "Quit the server with CONTROL-C."
+        )
+        self.stdout.flush()

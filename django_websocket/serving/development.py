@@ -1,0 +1,75 @@
+"""Our server in the place of the one that Django's ``runserver`` command starts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from .patch import eventlet
+from .reloading import STOP_SIGNALS, is_reloading
+from .server import AccessEntry, Server
+from .signals import signals_to_hub
+from .sockets import bind_sockets
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+__all__ = ["RunserverServer"]
+
+logger = logging.getLogger("django.server")
+
+
+class RunserverServer:
+    """What :func:`django.core.servers.basehttp.run` asks of a server class, around our server."""
+
+    def __init__(self, address: str) -> None:
+        """Listen on ``address``, as :func:`.sockets.bind_sockets` takes it; raises OSError like that."""
+        self._listeners = bind_sockets(address)
+        self._server: Server | None = None
+        self._finished = eventlet.Event()
+        name = self._listeners[0].getsockname()
+        self.server_port: int | None = name[1] if isinstance(name, tuple) else None
+        """The real port where the caller asked for any; None for a Unix socket."""
+
+    def set_app(self, application: WSGIApplication) -> None:
+        self._server = Server(
+            application, self._listeners, access_log=log_request, on_connection_end=connections.close_all
+        )
+
+    def serve_forever(self) -> None:
+        """Serve until a signal or :meth:`stop_and_wait` says stop, and what was open then has ended."""
+        assert self._server is not None, "Django's run() calls set_app() first"
+        try:
+            if is_reloading():
+                self._server.serve()
+            else:
+                with signals_to_hub(self._stop_on_signal, *STOP_SIGNALS):
+                    self._server.serve()
+        finally:
+            self._finished.send()
+
+    def _stop_on_signal(self, signum: int) -> None:
+        """The first signal lets views and requests finish, the second doesn't."""
+        assert self._server is not None, "signals are caught while it serves"
+        self._server.stop(drain_timeout=0 if self._server.stopping else None)
+
+    def stop_and_wait(self, drain_timeout: float) -> None:
+        """Stop, and return when :meth:`serve_forever` does, soon after ``drain_timeout`` seconds."""
+        if self._server is not None and not self._finished.ready():
+            self._server.stop(drain_timeout=drain_timeout)
+            self._finished.wait(drain_timeout + 2)
+
+
+def log_request(entry: AccessEntry) -> None:
+    """Log an answered request as Django's development server does; its formatter colours the line."""
+    level = logging.ERROR if entry.status >= 500 else logging.WARNING if entry.status >= 400 else logging.INFO
+    requested = f"{entry.method} {entry.target} {entry.protocol}"
+    logger.log(level, '"%s" %s %s', requested, entry.status, entry.sent, extra=_extra(entry.status))
+
+
+def _extra(status: int) -> dict[str, Any]:
+    """What Django's ServerFormatter goes by: the colour's status, and the time as http.server writes it."""
+    return {"status_code": status, "server_time": time.strftime("%d/%b/%Y %H:%M:%S")}

@@ -41,6 +41,8 @@ class State(Enum):
     """The view accepted and waits for its 101 to be on the wire."""
     OPEN = "open"
     """The view runs on its own; nobody waits for it."""
+    ENDING = "ending"
+    """The starter was killed while it waited, and the view is told to end."""
     ENDED = "ended"
 
 
@@ -51,9 +53,6 @@ class _Accepted:
 
 #: What :meth:`Handover.start` returns when the view has accepted.
 ACCEPTED: Final = _Accepted()
-
-#: How often a view that catches its own end is told again.
-_ATTEMPTS_TO_END = 3
 
 
 class Handover:
@@ -97,10 +96,13 @@ class Handover:
             view_greenlet.switch()
         except BaseException:
             # Not the view's: somebody killed the starter, or its time is up.
-            self._end_for_starter()
+            self._end_for_starter(view_greenlet)
             raise
         finally:
             self._starter = None
+            if view_greenlet.dead:
+                # Who switches to a dead greenlet, as a belated timer does, gets to its parent. That must not be us.
+                view_greenlet.parent = greenlet.getcurrent().parent or greenlet.getcurrent()
         if self.state is State.PARKED:
             return ACCEPTED
         assert self.state is State.ENDED, "only an outcome switches to the starter"
@@ -113,19 +115,14 @@ class Handover:
                 del error  # its traceback refers to this frame
         return result
 
-    def _end_for_starter(self) -> None:
-        view_greenlet = self._greenlet
-        for _ in range(_ATTEMPTS_TO_END):
-            if view_greenlet is None or self.state is State.ENDED:
-                break
-            view_greenlet.parent = greenlet.getcurrent()
-            try:
-                # The view may block while it cleans up; this greenlet waits for it, as it did before.
-                view_greenlet.throw(greenlet.GreenletExit)
-            except greenlet.GreenletExit:
-                # A second kill while it cleans up: leave it to itself.
-                break
-        self._error = self._result = None
+    def _end_for_starter(self, view_greenlet: greenlet.greenlet) -> None:
+        """End the view and wait until it has; if the starter is killed a second time, the view is left to itself."""
+        self.state = State.ENDING
+        view_greenlet.parent = greenlet.getcurrent()
+        try:
+            view_greenlet.throw(greenlet.GreenletExit)
+        finally:
+            self._error = self._result = None
 
     # In the view's greenlet
 
@@ -139,11 +136,13 @@ class Handover:
         except BaseException as exception:
             error = exception
         del view
-        if self.state is State.RUNNING:
+        if self.state in (State.RUNNING, State.ENDING):
+            if self.state is State.ENDING and isinstance(error, Exception):
+                logger.error("A websocket view failed while it was ended", exc_info=error)
             self.state = State.ENDED
             self._greenlet = self._on_end = None
             starter = self._starter
-            if starter is not None and not starter.dead:
+            if starter is not None:
                 self._result, self._error = result, error
                 greenlet.getcurrent().parent = starter
             return
@@ -161,10 +160,12 @@ class Handover:
         """Park the view; return once the server resumes it.
 
         Raises what :meth:`abort` is called with, if the 101 never reaches the client. Only the view's own greenlet may
-        accept: RuntimeError otherwise.
+        accept: RuntimeError otherwise. A view that catches its GreenletExit and goes on gets another one here.
         """
         if not self.is_current:
             raise RuntimeError("a websocket is accepted by its view; only then may other greenlets use it")
+        if self.state is State.ENDING:
+            raise greenlet.GreenletExit
         if self.state is not State.RUNNING:
             raise RuntimeError(f"a view that is {self.state.value} can't accept its websocket")
         starter = self._starter
@@ -189,7 +190,7 @@ class Handover:
     def abort(self, error: BaseException) -> None:
         """Raise ``error`` where the view is, be it parked or open; nothing happens if it has ended.
 
-        Returns when the view blocks or ends.
+        Called from the hub. Returns when the view blocks or ends.
         """
         view_greenlet = self._greenlet
         if view_greenlet is None or view_greenlet.dead:

@@ -31,7 +31,6 @@ class Run:
         self.ends.append((result, error))
         self.ended.send()
 
-    @property
     def state(self) -> State:
         return self.handover.state
 
@@ -103,7 +102,7 @@ def test_result_of_a_view_that_does_not_accept(blocks: bool) -> None:
 
     run = Run(view)
     assert run.handover.start() == "response"
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
     assert run.ends == []
 
 
@@ -121,7 +120,7 @@ def test_exception_of_a_view_that_does_not_accept(blocks: bool, kind: type[BaseE
     with pytest.raises(kind) as caught:
         run.handover.start()
     assert caught.value is error
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
     assert run.ends == []
 
 
@@ -182,14 +181,14 @@ def test_accept_parks_the_view_until_it_is_resumed(blocks: bool) -> None:
 
     run = Run(view)
     assert run.handover.start() is ACCEPTED
-    assert run.state is State.PARKED
+    assert run.state() is State.PARKED
     block()
     assert run.steps == ["before"]
     run.on_hub(run.handover.resume)
     run.wait_ended()
     assert run.steps == ["before", "after", "end"]
     assert run.ends == [("ignored", None)]
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
 
 
 def test_a_resumed_view_outlives_its_starter() -> None:
@@ -314,7 +313,7 @@ def test_a_killed_starter_ends_the_view() -> None:
     run, outcome = kill_starter_while_it_waits(wait_for_ever)
     assert isinstance(outcome, greenlet.GreenletExit)
     assert run.steps == ["cleaned up"]
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
     assert run.ends == []
 
 
@@ -325,7 +324,7 @@ def test_a_starter_that_times_out_ends_the_view() -> None:
             run.handover.start()
         assert caught.value is timeout
     assert run.steps == ["cleaned up"]
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
 
 
 def test_a_killed_starter_waits_while_the_view_cleans_up() -> None:
@@ -371,7 +370,7 @@ def test_a_view_that_swallows_its_end_and_returns(blocks: bool) -> None:
 
     run, outcome = kill_starter_while_it_waits(view)
     assert isinstance(outcome, greenlet.GreenletExit)
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
 
 
 @pytest.mark.parametrize("blocks", [False, True])
@@ -391,7 +390,7 @@ def test_a_view_that_swallows_its_end_can_not_accept(blocks: bool) -> None:
     run, outcome = kill_starter_while_it_waits(view)
     assert isinstance(outcome, greenlet.GreenletExit)
     assert run.steps == ["cleaned up"]
-    assert run.state is State.ENDED
+    assert run.state() is State.ENDED
     assert run.ends == []
 
 
@@ -446,11 +445,11 @@ def test_a_starter_that_is_killed_again_leaves_the_view_to_itself(then: str) -> 
 
     run, outcome = kill_starter_while_it_waits(remembered, kill)
     assert isinstance(outcome, greenlet.GreenletExit)
-    assert run.state is State.ENDING
+    assert run.state() is State.ENDING
     go_on.send()
     with eventlet.Timeout(deadline(5)):
         gone.wait()
-        while run.state is not State.ENDED:
+        while run.state() is not State.ENDED:
             block()
     assert run.ends == []
 

@@ -1,0 +1,81 @@
+"""Serves the test application in a process of its own: ``python -m tests.serving.served OPTIONS`` (JSON).
+
+Prints the port, or the path of the unix socket, once it listens.
+"""
+
+from __future__ import annotations
+
+from django_websocket.serving.patch import patch
+
+patch()
+
+import importlib  # noqa: E402  the patch comes first
+import json  # noqa: E402
+import logging  # noqa: E402
+import resource  # noqa: E402
+import sys  # noqa: E402
+import types  # noqa: E402
+from typing import Any  # noqa: E402
+from wsgiref.validate import validator  # noqa: E402
+
+from django.conf import settings  # noqa: E402
+
+from django_websocket.serving.server import AccessEntry, Server  # noqa: E402
+from django_websocket.serving.sockets import bind_sockets  # noqa: E402
+
+from . import application as app  # noqa: E402
+
+
+def fake_transport() -> types.ModuleType:
+    """The other side of the hand-over: says hello, sends back what came behind the handshake, and closes."""
+    module = types.ModuleType("django_websocket.serving.transport")
+
+    def hand_over(sock: Any, peer: Any, websocket: Any, trailing: bytes, server: Server) -> None:
+        app.counts[f"handed over {websocket}"] += 1
+        sock.send(b"<" + trailing + b">")
+        sock.close()
+        server.connection_closed()
+
+    def abandon(websocket: Any) -> None:
+        app.counts[f"abandoned {websocket}"] += 1
+
+    module.__dict__.update(hand_over=hand_over, abandon=abandon)
+    return module
+
+
+def log_access(entry: AccessEntry) -> None:
+    print("ACCESS", entry.method, entry.target, entry.protocol, entry.status, entry.sent, file=sys.stderr, flush=True)
+
+
+def count_end() -> None:
+    app.counts["connections ended"] += 1
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    settings.configure()
+    logging.basicConfig(format="LOG %(name)s %(levelname)s %(message)s")
+    sys.modules["django_websocket.serving.transport"] = fake_transport()
+    for constant, value in options.get("constants", {}).items():
+        module, _, name = constant.partition(".")
+        setattr(importlib.import_module(f"django_websocket.serving.{module}"), name, value)
+    if "descriptors" in options:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (options["descriptors"],) * 2)
+    [listener] = bind_sockets(options.get("address", "127.0.0.1:0"))
+    server = Server(
+        validator(app.application) if options.get("validated") else app.application,  # type: ignore[arg-type]
+        [listener],
+        access_log=log_access,
+        max_connections=options.get("max_connections"),
+        request_timeout=options.get("request_timeout", 10),
+        on_connection_end=count_end,
+    )
+    app.servers.append(server)
+    name = listener.getsockname()
+    print(name[1] if isinstance(name, tuple) else name, flush=True)
+    server.serve()
+    print("ended", flush=True)
+
+
+if __name__ == "__main__":
+    main()

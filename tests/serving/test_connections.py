@@ -1,0 +1,308 @@
+"""What happens to connections: too many of them, clients that vanish, upgrades, and the end of the server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deadlines import deadline, wait_until
+
+from .client import Client, Served, serve
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@contextlib.contextmanager
+def open_connections(served: Served, number: int) -> Iterator[list[Client]]:
+    clients: list[Client] = []
+    try:
+        for _ in range(number):
+            clients.append(served.connect())
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_descriptors_run_out(log: Path) -> None:
+    """EMFILE pauses accepting, is logged once, and is over when descriptors are free again (eventlet.wsgi ends)."""
+    with serve(log, descriptors=40, max_connections=1000) as served:
+        with served.connect() as first:
+            assert first.ask("/").body == b"ok"
+            with open_connections(served, 100):
+                served.wait_for_log("cannot accept connections: [Errno 24]")
+                assert first.ask("/").body == b"ok"
+                # Long enough for several attempts.
+                first.sock.settimeout(deadline(0.7))
+                with pytest.raises(TimeoutError):
+                    first.take(1)
+                first.sock.settimeout(deadline(10))
+                assert first.ask("/").body == b"ok"
+                assert len(served.log_lines("cannot accept")) == 1
+            wait_until(lambda: json.loads(first.ask("/counts").body)["connections"] == 1)
+        assert served.ask("/").body == b"ok"
+        with open_connections(served, 100):
+            wait_until(lambda: len(served.log_lines("cannot accept")) == 2, what="a second episode")
+        assert served.ask("/").body == b"ok"
+        assert "Traceback" not in served.log()
+
+
+def test_too_many_connections(log: Path) -> None:
+    with serve(log, max_connections=5) as served:
+        with open_connections(served, 5) as clients:
+            assert [client.ask("/").body for client in clients] == [b"ok"] * 5
+            for send in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
+                with served.connect() as refused:
+                    refused.send(send)
+                    answer = refused.answer()
+                    assert answer.status == 503
+                    assert answer.headers["connection"] == "close"
+                    assert refused.ends()
+            assert clients[0].ask("/").body == b"ok"
+        wait_until(lambda: served.ask("/").status == 200)
+        assert len(served.log_lines("connections are open: refusing more")) == 1
+
+
+def test_a_flood_of_refused_connections(log: Path) -> None:
+    """They linger within bounds, and leave nothing behind."""
+    options = {"max_connections": 1, "constants": {"stream.LINGER_SECONDS": 0.3}}
+    with serve(log, **options) as served, served.connect() as client:
+        before = json.loads(client.ask("/counts").body)
+        with open_connections(served, 400):
+            most = json.loads(client.ask("/counts").body)["fds"]
+            assert most <= before["fds"] + 128 + 64
+        wait_until(lambda: json.loads(client.ask("/counts").body)["fds"] == before["fds"])
+
+
+def test_clients_that_vanish_leave_nothing(served: Served) -> None:
+    assert served.ask("/").body == b"ok"
+    wait_until(lambda: served.counts()["connections"] == 1)
+    before = served.counts()
+    for reset in (True, False):
+        for request in (
+            b"",
+            b"G",
+            b"GET / HTTP/1.1\r\nHost: a\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc",
+            b"POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+            b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+            b"GET /big?size=50000000 HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /big?size=50000000&whole HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /file?kind=file&lines=1000000 HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"BAD\r\n\r\n",
+        ):
+            for _ in range(5):
+                client = served.connect(receive_buffer=4096)
+                client.send(request)
+                if reset:
+                    client.reset()
+                else:
+                    client.close()
+
+    def settled() -> bool:
+        counts = served.counts()
+        return (counts["connections"], counts["fds"], counts["listeners"]) == (
+            before["connections"],
+            before["fds"],
+            before["listeners"],
+        )
+
+    wait_until(settled, what="connections, descriptors and listeners are as before")
+    assert "Traceback" not in served.log()
+    assert "failed" not in served.log()
+
+
+def test_unix_socket(tmp_path: Path, log: Path) -> None:
+    path = tmp_path / "socket"
+    with serve(log, address=f"unix:{path}") as served:
+        assert served.address == str(path)
+        environ = json.loads(served.ask("/environ").body)
+        assert environ["REMOTE_ADDR"] == environ["REMOTE_PORT"] == ""
+        assert environ["SERVER_NAME"]
+        assert environ["SERVER_PORT"]
+    assert stat.S_ISSOCK(os.stat(path).st_mode)
+    # The file that a killed server leaves behind is in nobody's way.
+    with serve(log, address=f"unix:{path}") as served:
+        assert served.ask("/").body == b"ok"
+
+
+def test_access_log(served: Served) -> None:
+    served.ask("/?logged", method="HEAD")
+    served.ask("/read?logged", method="POST", body=b"abcde")
+    served.wait_for_log("ACCESS HEAD /?logged HTTP/1.1 200 0\n")
+    served.wait_for_log("ACCESS POST /read?logged HTTP/1.1 200 5\n")
+
+
+def is_listening(served: Served) -> bool:
+    try:
+        Client(served.address).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_stop(log: Path) -> None:
+    """Requests under way are answered, idle connections closed, and nobody is accepted any more."""
+    with serve(log) as served:
+        idle, fresh, busy, streaming, controller = (served.connect() for _ in range(5))
+        assert idle.ask("/").body == b"ok"
+        busy.get("/wait?until=end")
+        streaming.get("/stream?until=end")
+        streaming.head()
+        assert streaming.chunk() == b"one"
+        served.wait_for_count("waiting", 1)
+        controller.get("/stop?drain=60")
+        answer = controller.answer()
+        assert answer.headers["connection"] == "close"
+        assert not is_listening(served)
+        assert idle.ends()
+        assert fresh.ends()
+        assert served.process.poll() is None
+        # Nobody can let the two go on but a request that is under way, and there is none: they are waiting still.
+        busy.sock.settimeout(deadline(0.3))
+        with pytest.raises(TimeoutError):
+            busy.take(1)
+
+
+def test_stop_answers_what_is_under_way(log: Path) -> None:
+    with serve(log) as served:
+        reader, controller = served.connect(), served.connect()
+        reader.get("/read", "Content-Length: 3", method="POST")
+        wait_until(lambda: served.counts()["connections"] == 3)
+        assert controller.ask("/stop?drain=60").body == b"ok"
+        assert not is_listening(served)
+        reader.send(b"abc")
+        answer = reader.answer()
+        assert answer.body == b"abc"
+        assert answer.headers["connection"] == "close"
+        assert reader.ends()
+        assert served.process.wait(deadline(10)) == 0
+        assert "Traceback" not in served.log()
+
+
+def test_stop_kills_what_does_not_end(log: Path) -> None:
+    with serve(log) as served:
+        stuck, streaming, controller = (served.connect() for _ in range(3))
+        stuck.get("/wait?until=never")
+        streaming.get("/stream?until=never")
+        streaming.head()
+        served.wait_for_count("waiting", 1)
+        assert controller.ask("/stop?drain=0.2").body == b"ok"
+        assert stuck.ends()
+        assert streaming.rest() == b"3\r\none\r\n"
+        assert served.process.wait(deadline(10)) == 0
+        assert "Traceback" not in served.log()
+
+
+def test_a_request_that_has_arrived_is_answered(log: Path) -> None:
+    """What the kernel has got before the stop is served after it."""
+    with serve(log) as served:
+        controller = served.connect()
+        assert controller.ask("/").body == b"ok"
+        clients = []
+        # One write, so that the server sees the stop first and the others in its next round.
+        controller.send(b"GET /stop?drain=60 HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in range(3):
+            try:
+                client = served.connect()
+            except ConnectionRefusedError:
+                break
+            client.get("/")
+            clients.append(client)
+        assert controller.answer().body == b"ok"
+        assert served.process.wait(deadline(10)) == 0
+
+
+def test_upgrade(served: Served) -> None:
+    with served.connect() as client:
+        client.get("/switch", "Upgrade: websocket", "Connection: Upgrade")
+        client.send(b"behind")
+        status, headers = client.head()
+        assert status == 101
+        assert headers == {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-accept": "x"}
+        rest = client.rest()
+        assert rest.startswith(b"<")
+        assert rest in (b"<behind>", b"<>")
+    served.wait_for_count("closed switch", 1)
+    served.wait_for_count("handed over the websocket", 1)
+    wait_until(lambda: served.counts()["connections"] == 1)
+
+
+def test_bytes_right_behind_the_handshake(served: Served) -> None:
+    with served.connect() as client:
+        client.send(
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+            b"GET /switch HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody\x81\x80abcd"
+        )
+        assert client.answer().body == b"ok"
+        assert client.head()[0] == 101
+        assert client.rest() == b"<\x81\x80abcd>"
+
+
+@pytest.mark.parametrize(("how", "status"), [("replaced", 403), ("raise", 500)])
+def test_upgrade_that_does_not_happen(how: str, status: int, served: Served) -> None:
+    before = served.counts().get("abandoned the websocket", 0)
+    answer = served.ask(f"/switch?how={how}", "Upgrade: websocket", "Connection: Upgrade")
+    assert answer.status == status
+    assert "upgrade" not in answer.headers
+    served.wait_for_count("abandoned the websocket", before + 1)
+
+
+def test_upgrade_without_a_websocket(served: Served) -> None:
+    assert served.ask("/switch?how=none").status == 500
+    served.wait_for_log("the application answered 101, but no websocket was accepted")
+
+
+def test_upgrade_with_a_body_that_is_not_there(served: Served) -> None:
+    """Its bytes must not be taken for frames."""
+    before = served.counts().get("abandoned the websocket", 0)
+    with served.connect() as client:
+        client.get("/switch", "Content-Length: 1000000", method="POST")
+        assert client.answer().status == 400
+        assert client.ends()
+    served.wait_for_count("abandoned the websocket", before + 1)
+
+
+def test_keep_alive_is_not_starved_by_a_pipelining_client(served: Served) -> None:
+    with served.connect() as greedy, served.connect() as modest:
+        greedy.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3000)
+        assert modest.ask("/").body == b"ok"
+        for _ in range(3000):
+            assert greedy.answer().body == b"ok"
+
+
+def test_many_at_once(served: Served) -> None:
+    with open_connections(served, 300) as clients:
+        for client in clients:
+            client.get("/")
+        assert all(client.answer().body == b"ok" for client in clients)
+    wait_until(lambda: served.counts()["connections"] == 1)
+
+
+def test_reset_before_accept(served: Served) -> None:
+    for _ in range(50):
+        served.connect().reset()
+    assert served.ask("/").body == b"ok"
+
+
+def test_ipv6(log: Path) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("there is no IPv6")
+    with serve(log, address="[::1]:0") as served, socket.create_connection(("::1", int(served.address))) as sock:
+        sock.sendall(b"GET /environ HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
+        received = b""
+        while data := sock.recv(65536):
+            received += data
+        environ = json.loads(received.partition(b"\r\n\r\n")[2])
+        assert environ["REMOTE_ADDR"] == environ["SERVER_NAME"] == "::1"

@@ -1,0 +1,118 @@
+"""Listening sockets."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from django_websocket.serving.sockets import bind_sockets, describe, inherited_sockets
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", ":0", "[::1]:0"])
+def test_tcp(address: str) -> None:
+    [listener] = bind_sockets(address)
+    with listener:
+        assert not listener.getblocking()
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        assert not os.get_inheritable(listener.fileno())
+        host, port = listener.getsockname()[:2]
+        assert describe(listener) == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def test_ipv6_is_ipv6_alone() -> None:
+    [wide] = bind_sockets("0.0.0.0:0")
+    with wide:
+        [six] = bind_sockets(f"[::]:{wide.getsockname()[1]}")
+        six.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["", "localhost", "localhost:", "a:b", "1.2.3.4:70000", "::1:80", "fd://x", "[::1]"]
+)
+def test_no_address(address: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        bind_sockets(address)
+
+
+def test_in_use_leaves_none_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(OSError) as caught:  # noqa: PT011  its number is checked
+            bind_sockets("127.0.0.1:0", f"127.0.0.1:{taken.getsockname()[1]}")
+        assert caught.value.errno == errno.EADDRINUSE
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_reuse_port() -> None:
+    [first] = bind_sockets("127.0.0.1:0", reuse_port=True)
+    with first:
+        [second] = bind_sockets(describe(first), reuse_port=True)
+        second.close()
+
+
+def test_unix(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    [listener] = bind_sockets(f"unix:{path}")
+    with listener:
+        assert describe(listener) == f"unix:{path}"
+        with pytest.raises(OSError) as caught:  # noqa: PT011  its number is checked
+            bind_sockets(str(path))
+        assert caught.value.errno == errno.EADDRINUSE
+    # Nobody listens any more: the file is stale.
+    [listener] = bind_sockets(str(path))
+    listener.close()
+
+
+def test_unix_leaves_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("precious")
+    with pytest.raises(OSError) as caught:  # noqa: PT011  its number is checked
+        bind_sockets(f"unix:{path}")
+    assert caught.value.errno == errno.EADDRINUSE
+    assert path.read_text() == "precious"
+
+
+def test_descriptor() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as original:
+        [listener] = bind_sockets(f"fd://{os.dup(original.fileno())}")
+        with listener:
+            assert listener.getsockname() == original.getsockname()
+
+
+def test_descriptor_that_does_not_listen() -> None:
+    with socket.socket() as idle:
+        with pytest.raises(OSError, match="not a listening socket"):
+            bind_sockets(f"fd://{idle.fileno()}")
+        idle.getsockname()  # was not closed
+
+
+def test_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = (
+        "import os; os.environ['LISTEN_PID'] = str(os.getpid());"
+        "from django_websocket.serving.sockets import describe, inherited_sockets;"
+        "print([describe(s) for s in inherited_sockets()], inherited_sockets(), 'LISTEN_FDS' in os.environ)"
+    )
+    starter = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.executable, [sys.executable, '-c', sys.argv[2]])"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        ran = subprocess.run(
+            [sys.executable, "-c", starter, str(listener.fileno()), program],
+            pass_fds=[listener.fileno()],
+            env={**os.environ, "LISTEN_FDS": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert ran.stdout == f"['127.0.0.1:{port}'] [] False\n"
+    monkeypatch.setenv("LISTEN_PID", "1")
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    assert inherited_sockets() == []  # they are another process's

@@ -17,9 +17,17 @@ from .sockets import bind_sockets
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
+    from .transport import EventletTransport
+
 __all__ = ["RunserverServer"]
 
 logger = logging.getLogger("django.server")
+
+ORDERLY = frozenset({1000, 1001, 1005, 1006, *range(3000, 5000)})
+"""Close codes that are daily business: done, going away, none given, connection lost, the application's own."""
+
+SERVER_ERRORS = frozenset({1011, 1012, 1013, 1014})
+"""Close codes that mean a fault of the server (RFC 6455, section 7.4, and the registry it founds)."""
 
 
 class RunserverServer:
@@ -36,7 +44,11 @@ class RunserverServer:
 
     def set_app(self, application: WSGIApplication) -> None:
         self._server = Server(
-            application, self._listeners, access_log=log_request, on_connection_end=connections.close_all
+            application,
+            self._listeners,
+            access_log=log_request,
+            websocket_log=log_websocket,
+            on_connection_end=connections.close_all,
         )
 
     def serve_forever(self) -> None:
@@ -68,6 +80,27 @@ def log_request(entry: AccessEntry) -> None:
     level = logging.ERROR if entry.status >= 500 else logging.WARNING if entry.status >= 400 else logging.INFO
     requested = f"{entry.method} {entry.target} {entry.protocol}"
     logger.log(level, '"%s" %s %s', requested, entry.status, entry.sent, extra=_extra(entry.status))
+
+
+def log_websocket(transport: EventletTransport) -> None:
+    """Log a closed websocket: its close code, the seconds that it was open, the messages in and out."""
+    websocket = transport.websocket
+    connection = websocket.connection
+    code = websocket.close_code or 1006
+    # The colours are made for HTTP: as of an upgrade where the end was in order, or nobody's fault.
+    level, status = (logging.INFO, 101) if code in ORDERLY else (logging.WARNING, 400)
+    if code in SERVER_ERRORS:
+        level, status = logging.ERROR, 500
+    logger.log(
+        level,
+        '"WEBSOCKET %s" %s %.1fs %d in %d out',
+        websocket.path,
+        code,
+        time.monotonic() - transport.opened,
+        connection.messages_received,
+        connection.messages_sent,
+        extra=_extra(status),
+    )
 
 
 def _extra(status: int) -> dict[str, Any]:

@@ -124,7 +124,9 @@ def run_reloading(main: Callable[..., object], stop: Callable[[], None], **optio
 
     with signals_to_hub(exit_watcher, *STOP_SIGNALS):
         try:
-            autoreload.start_django(autoreload.get_reloader(), main, **options)
+            reloader = autoreload.get_reloader()
+            autoreload.logger.info("Watching for file changes with %s", type(reloader).__name__)
+            autoreload.start_django(reloader, main, **options)
         finally:
             stop()
     raise AssertionError("Django's reloader only ends by an exception")

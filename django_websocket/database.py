@@ -12,7 +12,7 @@ import _thread
 from contextvars import ContextVar
 from typing import Any
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
@@ -36,13 +36,15 @@ class ConnectionLoan:
     patching, as in tests) there is nothing to lend.
     """
 
-    __slots__ = ("_kept", "_lent", "_owner", "_taken")
+    __slots__ = ("_kept", "_lent", "_owner", "_taken", "kept_any")
 
     def __init__(self) -> None:
         self._owner = _thread.get_ident()
         self._lent = {alias: (connections[alias], _depth(connections[alias])) for alias in connections}
         self._taken = False
         self._kept: list[str] = []
+        self.kept_any = False
+        """Whether the view has kept a connection at its accept."""
 
     @property
     def is_separate(self) -> bool:
@@ -74,33 +76,37 @@ class ConnectionLoan:
                         "request (ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
                     )
         self._taken = False
+        here = connections.all(initialized_only=True)
         for alias, (connection, depth) in self._lent.items():
-            if accepting and _depth(connection) > depth:
+            if (accepting and _depth(connection) > depth) or connection not in here:
+                # The latter was kept by a view that ran within this one, in a greenlet of its own.
                 self._kept.append(alias)
                 continue
             connection.dec_thread_sharing()
             del connections[alias]
-        self._lent = {alias: self._lent[alias] for alias in self._kept}
+        self._lent.clear()
+        self.kept_any = bool(self._kept)
 
     def settle(self) -> None:
         """In the request's greenlet: connections that the view has kept are no longer the request's."""
         for alias in self._kept:
             del connections[alias]
-
-    @property
-    def kept_any(self) -> bool:
-        """Whether the view has kept a connection at its accept."""
-        return bool(self._kept)
+        self._kept = []
 
 
 def release_connections(*, final: bool = False) -> None:
     """Close the connections of this greenlet, or give them back to their pool.
 
-    Those inside an atomic block stay, unless it is the ``final`` call at the end of a view.
+    Those inside a transaction stay, unless it is the ``final`` call at the end of a view.
     """
     for connection in connections.all(initialized_only=True):
-        if final or not connection.in_atomic_block:
+        if final or not _in_transaction(connection):
             connection.close()
+
+
+def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Whether closing the connection now would take a transaction away from the view, be it atomic() or its own."""
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def _connection_opened(connection: Any, **kwargs: Any) -> None:
@@ -108,13 +114,29 @@ def _connection_opened(connection: Any, **kwargs: Any) -> None:
     websocket = current_websocket.get()
     if websocket is not None:
         websocket.on_idle = release_idle
+        if _closing_when_lost not in connection.execute_wrappers:
+            connection.execute_wrappers.append(_closing_when_lost)
+
+
+def _closing_when_lost(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Close a connection on which a query has found that the database is lost, so that the next one connects anew.
+
+    Django looks after that at the end of a request; a websocket view may go on for days.
+    """
+    try:
+        return execute(sql, params, many, context)
+    except (InterfaceError, OperationalError):
+        connection = context["connection"]
+        if connection.autocommit and not connection.is_usable():
+            connection.close()
+        raise
 
 
 def release_idle() -> None:
     """What an open websocket does about its connections when one wait has lasted for long."""
     release_connections()
     websocket = current_websocket.get()
-    if websocket is not None and any(c.in_atomic_block for c in connections.all(initialized_only=True)):
+    if websocket is not None and any(map(_in_transaction, connections.all(initialized_only=True))):
         websocket.on_idle = release_idle  # it is asked again in the next wait
 
 

@@ -17,7 +17,7 @@ from greenlet import GreenletExit
 
 from .database import ConnectionLoan, current_websocket, release_connections, release_idle
 from .exceptions import ConnectionClosed, HandshakeError
-from .handover import ACCEPTED, Handover
+from .handover import ACCEPTED, Handover, State
 from .options import resolve_options
 from .origin import is_allowed_origin
 from .protocol.handshake import accept_key, is_websocket_request, parse_handshake
@@ -152,11 +152,12 @@ class _Opening:
         try:
             result = self._handover.start()
         finally:
-            if self._response is None:
+            # A view that a decorator within this one serves has its own hand-over by now.
+            if self._handover.state is not State.PARKED and websocket.handover is self._handover:
                 websocket.prepare(None, None)
+            self._loan.settle()
         if result is not ACCEPTED:
             return cast(HttpResponseBase, result)
-        self._loan.settle()
         response, self._response = self._response, None
         assert response is not None, "the accept made a response"
         return response
@@ -195,7 +196,7 @@ class _Opening:
                 websocket.on_idle = release_idle
         self._opened = time.monotonic()
         session_watch.add(websocket, request)
-        _log_errors(websocket_opened.send_robust(WebSocket, websocket=websocket, request=request))
+        websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
     def _switching_protocols(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> SwitchingProtocols:
         websocket = self._websocket
@@ -248,7 +249,7 @@ class _Opening:
         if not websocket_closed.receivers:
             return
         connection = websocket.connection
-        results = websocket_closed.send_robust(
+        websocket_closed.send_robust(
             WebSocket,
             websocket=websocket,
             request=request,
@@ -260,7 +261,6 @@ class _Opening:
             bytes_received=transport.bytes_received,
             bytes_sent=transport.bytes_sent,
         )
-        _log_errors(results)
 
 
 def _report(request: HttpRequest, error: BaseException) -> None:
@@ -268,11 +268,5 @@ def _report(request: HttpRequest, error: BaseException) -> None:
     try:
         raise error
     except BaseException:
-        got_request_exception.send(sender=WebSocket, request=request)
+        got_request_exception.send_robust(sender=WebSocket, request=request)
         logger.error("Websocket view failed: %s", request.path, exc_info=True, extra={"request": request})
-
-
-def _log_errors(results: list[tuple[Any, Any]]) -> None:
-    for receiver, result in results:
-        if isinstance(result, Exception):
-            logger.error("A receiver of a websocket signal failed: %r", receiver, exc_info=result)

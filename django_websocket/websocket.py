@@ -12,6 +12,7 @@ from .exceptions import ConnectionClosed, HandshakeAborted
 from .handover import Handover
 from .options import Options
 from .protocol.connection import Connection, Message
+from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
 from .transport import Transport
 
@@ -109,12 +110,14 @@ class WebSocket:
             return message
         transport = self._transport or self._open_transport()
         connection = self._connection
+        idle_after = None if self.on_idle is None else self.options.release_db_after
         while not messages:
             if connection.ended or connection.close_sent is not None:
                 self._closed_while_waiting(transport)
                 return None
-            if self.on_idle is not None and self.options.release_db_after is not None:
-                timeout = self._wait_idle(transport, timeout)
+            if idle_after is not None:
+                timeout = self._wait_idle(transport, idle_after, timeout)
+                idle_after = None
             elif not transport.park(timeout) and not messages and not connection.ended:
                 raise TimeoutError(f"no message within {timeout} seconds")
         message = messages.pop(0)
@@ -122,10 +125,8 @@ class WebSocket:
             transport.took_message()
         return message
 
-    def _wait_idle(self, transport: Transport, timeout: float | None) -> float | None:
-        """Wait a first while, then call ``on_idle``; returns what is left of the timeout."""
-        first = self.options.release_db_after
-        assert first is not None
+    def _wait_idle(self, transport: Transport, first: float, timeout: float | None) -> float | None:
+        """Wait for ``first`` seconds, then call ``on_idle``; returns what is left of the timeout."""
         if timeout is not None and timeout <= first:
             first = timeout
         if transport.park(first) or self._messages or self._connection.ended:
@@ -149,15 +150,16 @@ class WebSocket:
 
     def read(self, fallback: Any = None) -> Any:
         """A message that has arrived, or ``fallback``; never blocks, but lets others run when there is none."""
-        if not self._messages:
-            self._open_transport().poll()
-            if not self._messages:
-                return fallback
-        return self.wait()
+        if self._messages or self.has_messages():
+            return self.wait()
+        return fallback
 
     def count_messages(self) -> int:
         """How many messages have arrived that were not taken yet."""
-        self._open_transport().poll()
+        transport = self._open_transport()
+        transport.poll()
+        if not self._messages and self._connection.close_frame is not None:
+            transport.finish()
         return len(self._messages)
 
     def has_messages(self) -> bool:
@@ -228,14 +230,16 @@ class WebSocket:
         A second call does nothing. Before the accept it accepts and then closes, so that the browser sees the code.
         Raises ValueError for a code that may not be sent (section 7.4) or a reason over 123 bytes of UTF-8.
         """
-        transport = self._open_transport() if not self._connection.ended else self._transport
+        if self._transport is None and not self._connection.ended:
+            close_payload(code, reason)  # raises now, rather than after the accept
+            self._open_transport()
         frame = self._connection.close(code, reason)
-        if transport is not None:
-            transport.close(frame)
+        if self._transport is not None:
+            self._transport.close(frame)
 
     def _closed_error(self) -> ConnectionClosed:
         connection = self._connection
-        return ConnectionClosed(connection.close_code or 1006, connection.close_reason, connection.close_sent)
+        return ConnectionClosed(*connection.close_received, connection.close_sent)
 
     @property
     def latency(self) -> float | None:

@@ -65,6 +65,7 @@ class Connection:
         "close_code",
         "close_frame",
         "close_reason",
+        "close_received",
         "close_sent",
         "ended",
         "failure",
@@ -98,6 +99,8 @@ class Connection:
         self.close_code: int | None = None
         """The code of the close frame that came first, the client's or ours; 1006 if the stream ended without."""
         self.close_reason = ""
+        self.close_received = (ABNORMAL, "")
+        """Code and reason of the client's close frame; 1006 while there is none."""
         self.messages_received = 0
         self.messages_sent = 0
         self.pong: bytes | None = None
@@ -380,6 +383,7 @@ class Connection:
                 raise InvalidPayload("the reason of a close frame is not UTF-8") from None
             except ValueError as error:
                 raise ProtocolError(str(error)) from None
+            self.close_received = code, reason
             self._end(code, reason)
             # Section 5.5.1: "the endpoint MUST send a Close frame in response [...] typically echos the status code".
             if self.close_sent is None:

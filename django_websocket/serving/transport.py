@@ -179,7 +179,11 @@ class EventletTransport:
         waiter = self._waiter
         if waiter is not None and (self._messages or connection.ended):
             self._waiter = None
-            waiter.switch(True)
+            try:
+                waiter.switch(True)
+            except Exception:
+                # A view lets none out. A greenlet that it spawned may, and the hub would go deaf on the descriptor.
+                logger.exception("A greenlet that waited for a websocket failed: %s", self.websocket.path)
 
     def _after_input(self) -> None:
         """See to all that input may have brought beside messages."""
@@ -213,6 +217,7 @@ class EventletTransport:
         self.bytes_received += len(data)
         self._connection.receive_data(data)
         self._after_input()
+        self._wake()
         return True
 
     # Waiting, in the view's greenlet

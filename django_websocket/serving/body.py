@@ -29,7 +29,8 @@ class RequestBody:
     Raises OSError when the body can't be read to its end: :exc:`TimeoutError` when the client is too slow,
     :exc:`.stream.Disconnected` when it is gone, :exc:`.chunked.MalformedBody`. Django makes an
     UnreadablePostError of each; :attr:`refusal` then says what the client is answered instead of the
-    application's response."""
+    application's response.
+    """
 
     def __init__(self, stream: Stream, head: Head, received: bytes, request_timeout: float) -> None:
         self._stream = stream
@@ -110,20 +111,19 @@ class RequestBody:
     @property
     def closes(self) -> bool:
         """True if too much is unread for the connection to be worth keeping."""
-        return not self.complete and (
-            self.awaits_continue or self._error is not None or self._left > DRAIN_BYTES
-        )
+        return not self.complete and (self.awaits_continue or self._error is not None or self._left > DRAIN_BYTES)
 
     def drain(self) -> bool:
         """Read what the application left, within bounds; True if the connection stands at the next
-        request."""
+        request.
+        """
         if self.complete:
             return True
         if self.closes:
             return False
-        self._timeout, self._waited, start = DRAIN_SECONDS, 0.0, self._received
+        self._timeout, self._waited, self._received = DRAIN_SECONDS, 0.0, 0
         try:
-            while self._received - start <= DRAIN_BYTES:
+            while self._received <= DRAIN_BYTES:
                 if not self._next_piece():
                     return True
         except OSError:
@@ -175,9 +175,7 @@ class RequestBody:
         # Only the time spent in waiting for the client counts, not the application's own.
         start = time.monotonic()
         try:
-            data = self._stream.receive(
-                RECEIVE_SIZE, self._timeout + self._received / MIN_RATE - self._waited
-            )
+            data = self._stream.receive(RECEIVE_SIZE, self._timeout + self._received / MIN_RATE - self._waited)
         except TimeoutError:
             raise
         except OSError as error:

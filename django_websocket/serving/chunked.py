@@ -2,7 +2,8 @@
 
 Strict where h11 is not (h11 lets bare CR and any control character into chunk extensions, bare LF and folded
 lines into trailers, and whitespace behind the size): each has been read in two ways by two servers. A guard
-in front of h11 would be this state machine once more, so the state machine decodes as well."""
+in front of h11 would be this state machine once more, so the state machine decodes as well.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +38,14 @@ _FORBIDDEN_TRAILER = re.compile(
 
 class MalformedBody(OSError):
     """The chunked body breaks the coding; the request gets a 400. An OSError, as Django expects of
-    wsgi.input."""
+    wsgi.input.
+    """
 
 
 class ChunkedDecoder:
     """Decodes one body; :attr:`finished` once its end was seen, and then :attr:`leftover` is what came behind
-    it."""
+    it.
+    """
 
     __slots__ = ("_buffer", "_left", "_overhead", "_trailers", "finished", "leftover")
 

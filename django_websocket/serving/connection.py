@@ -1,5 +1,6 @@
 """One client's connection: requests in, responses out, until one side has enough or a websocket takes
-over."""
+over.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +69,7 @@ class Connection:
         "idle",
     )
 
-    def __init__(
-        self, server: Server, sock: socket.socket, address: Any, base_environ: dict[str, Any]
-    ) -> None:
+    def __init__(self, server: Server, sock: socket.socket, address: Any, base_environ: dict[str, Any]) -> None:
         self._server = server
         self._stream = Stream(sock)
         self._environ = base_environ
@@ -109,7 +108,8 @@ class Connection:
 
     def end_if_idle(self) -> None:
         """Close a connection on which no request is under way; one that has just arrived is still
-        answered."""
+        answered.
+        """
         if self.idle:
             try:
                 self._stream.sock.shutdown(0)  # SHUT_RD: what has arrived is read first, then comes the end
@@ -145,7 +145,8 @@ class Connection:
 
     def _read_head(self, deadline: float) -> Head | Refusal | None:
         """The next request head; None if there is none. A ``deadline`` of 0 begins with the request's first
-        byte."""
+        byte.
+        """
         received: bytes | bytearray = self._buffer
         self._buffer = b""
         looked_at = 0
@@ -167,7 +168,8 @@ class Connection:
                 left = deadline - time.monotonic() if deadline else KEEP_ALIVE_TIMEOUT
                 data = self._stream.receive(RECEIVE_SIZE, left, wait_first=wait_first)
             except TimeoutError:
-                return Refusal(408, "The request head took too long.") if received else None
+                # A lone CRLF is what old clients send behind a body (section 2.2), not a beginning.
+                return Refusal(408, "The request head took too long.") if received.strip(b"\r\n") else None
             if not data:
                 return None
             if not deadline:
@@ -185,7 +187,8 @@ class Connection:
 
     def _refuse(self, refusal: Refusal) -> None:
         """The one answer to a request that is not served; nothing that the client sent behind it is looked
-        at."""
+        at.
+        """
         self._lingers = True
         self._stream.send(refusal_bytes(refusal))
         self._log("-", "-", "HTTP/1.1", refusal.status, len(refusal.reason) + 1, 0.0)
@@ -242,9 +245,7 @@ class Connection:
         self._buffer = body.leftover
         return None
 
-    def _conclude(
-        self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any
-    ) -> bool:
+    def _conclude(self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any) -> bool:
         """Send what the application returned; True if that makes the connection a websocket."""
         if response.status == 101 and not response.headers_sent:
             if upgrade.websocket is None:
@@ -276,6 +277,9 @@ class Connection:
         if refusal is None:
             logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
             refusal = Refusal(500, "The server failed.")
+        if response.ends_with_connection:
+            self._stream.abort()
+            return
         try:
             response.send_error(refusal)
         except OSError:

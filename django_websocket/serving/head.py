@@ -4,7 +4,8 @@ h11 parses, but it is lenient where a proxy in front may read differently (it jo
 repeated Content-Length fields, takes bare LF for a line end, lets control characters into values). Every such
 difference has smuggled a request past somebody, so the policy here is stricter than h11's: what is not
 plainly well-formed gets one error and the connection is closed. References are to RFC 9112 (HTTP/1.1) unless
-they say RFC 9110 (semantics)."""
+they say RFC 9110 (semantics).
+"""
 
 from __future__ import annotations
 
@@ -131,9 +132,7 @@ def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]] | Refusal:
     return fields
 
 
-def _judge(
-    raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[bytes, list[bytes]]
-) -> Head | Refusal:
+def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[bytes, list[bytes]]) -> Head | Refusal:
     hosts = fields.get(b"host", [])
     refusal = _judge_host(hosts, is_11)
     if refusal is not None:
@@ -244,8 +243,6 @@ def _judge_framing(lengths: list[bytes] | None, codings: list[bytes] | None, is_
     # 6.3: "If a message is received without Transfer-Encoding and with an invalid Content-Length header
     # field, then the message framing is invalid". A list of equal values may be taken, or rejected, which is
     # safer.
-    if lengths is not None and (
-        len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > MAX_LENGTH_DIGITS
-    ):
+    if lengths is not None and (len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > MAX_LENGTH_DIGITS):
         return Refusal(400, "Content-Length is malformed.")
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,10 @@ class Acceptor:
 
     A listener that stays on the hub saves two epoll_ctl calls for each wake-up of a greenlet that would do
     the same, and can't be killed. Nothing that goes wrong with a connection, nor a lack of descriptors, ends
-    it."""
+    it.
+    """
 
-    def __init__(
-        self, listener: socket.socket, take: Callable[[socket.socket, Any], None], batch: int
-    ) -> None:
+    def __init__(self, listener: socket.socket, take: Callable[[socket.socket, Any], None], batch: int) -> None:
         self._listener = listener
         self._take = take
         self._batch = batch
@@ -74,7 +74,8 @@ class Acceptor:
 
     def close(self, *, last_round: bool) -> None:
         """Stop listening at once; with ``last_round`` the connections that the kernel completed are still
-        taken."""
+        taken.
+        """
         if self._closed:
             return
         self._pause()
@@ -111,15 +112,15 @@ class Acceptor:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._take(sock, address)
-        except OSError:
-            # A client that was reset before we came to it.
-            if sock is not None:
-                sock.close()
         except Exception as error:
-            if sock is not None:
+            if sock is None:
+                os.close(fd)
+            else:
                 sock.close()
-            self._suffer(error, quiet)
-            return False
+            # An OSError is a client that was reset before we came to it.
+            if not isinstance(error, OSError):
+                self._suffer(error, quiet)
+                return False
         return True
 
     def _suffer(self, error: Exception, quiet: bool) -> None:
@@ -127,9 +128,7 @@ class Acceptor:
         self._troubled = True
         if not quiet:
             # From a greenlet: a log handler may wait for a lock, and the hub can't.
-            eventlet.spawn_n(
-                logger.error, "cannot accept connections: %s; trying again every %s s", error, PAUSE
-            )
+            eventlet.spawn_n(logger.error, "cannot accept connections: %s; trying again every %s s", error, PAUSE)
         if self._hub is not None and not self._closed:
             self._pause()
             self._timer = self._hub.schedule_call_global(PAUSE, self.start)

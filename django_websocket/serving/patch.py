@@ -2,7 +2,8 @@
 
 Nothing here imports Django: call :func:`patch` first, then import the project. The modules of this package
 take ``eventlet`` from here, because importing it prints a deprecation notice that this module silences (the
-README tells the reader what it says)."""
+README tells the reader what it says).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def patch() -> None:
     """Monkey-patch the process for green threads; a second call does nothing.
 
     Raises RuntimeError under ``EVENTLET_HUB=asyncio``: an event loop that runs in every greenlet's thread
-    makes Django's ORM raise SynchronousOnlyOperation."""
+    makes Django's ORM raise SynchronousOnlyOperation.
+    """
     global _patched
     if _patched:
         return
@@ -49,9 +51,7 @@ def patch() -> None:
 
 def is_patched() -> bool:
     """True once the process is green, whether :func:`patch` or somebody else did it."""
-    return _patched or all(
-        eventlet.patcher.is_monkey_patched(m) for m in ("os", "select", "socket", "thread", "time")
-    )
+    return _patched or all(eventlet.patcher.is_monkey_patched(m) for m in ("os", "select", "socket", "thread", "time"))
 
 
 def after_fork() -> None:

@@ -1,5 +1,6 @@
 """The response side of PEP 3333: ``start_response``, ``write``, the framing of the body, and the file
-wrapper."""
+wrapper.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +31,9 @@ ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | 
 ONE_SEND = 64 * 1024
 """Up to this size the head and the first data are joined, for one system call and one packet; copying more
 costs more than it saves."""
+
+MSG_MORE: int = getattr(socket, "MSG_MORE", 0)
+"""Linux: more follows at once, don't send a small packet for the head."""
 
 _STATUS = re.compile(r"[1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -122,9 +126,10 @@ class FileWrapper:
             status = os.fstat(fd)
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(status.st_mode):
+        # Files of /proc are regular, and 0 bytes long until they are read.
+        if not stat.S_ISREG(status.st_mode) or position >= status.st_size:
             return None
-        return fd, position, max(0, status.st_size - position)
+        return fd, position, status.st_size - position
 
 
 class Response:
@@ -216,7 +221,7 @@ class Response:
         if self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if head and data and len(data) > ONE_SEND:
-            self._stream.send(head, socket.MSG_MORE)
+            self._stream.send(head, MSG_MORE)
             self._stream.send(data)
         elif head or data:
             self._stream.send(head + data if head else data)
@@ -258,7 +263,7 @@ class Response:
             data = b"" if self._bodyless else body
             self.sent = len(data)
             if len(data) > ONE_SEND:
-                self._stream.send(head, socket.MSG_MORE)
+                self._stream.send(head, MSG_MORE)
                 self._stream.send(data)
             else:
                 self._stream.send(head + data)
@@ -276,7 +281,7 @@ class Response:
         if self._length is not None and count > self._length:
             count = self._length
         head = self._make_head(count)
-        self._stream.send(head, socket.MSG_MORE if count else 0)
+        self._stream.send(head, MSG_MORE)
         self.sent = self._stream.send_file(fd, position, count)
         if self.sent != (count if self._length is None else self._length):
             self._complain("shorter")
@@ -296,6 +301,11 @@ class Response:
         self.headers_sent = True
         upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         self._stream.send(f"HTTP/1.1 {self._status}\r\n{upgrade}{self._fields}\r\n".encode("latin-1"))
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """True of a body under way whose end only the end of the connection tells (RFC 9112, section 6.3, item 8)."""
+        return self.headers_sent and not (self._chunked or self._bodyless or self._left is not None)
 
     @property
     def _bodyless(self) -> bool:
@@ -350,8 +360,7 @@ class Response:
 
     def _complain(self, how: str) -> None:
         """The body doesn't fit its Content-Length: the connection must end, or the next response would be
-        misread."""
+        misread.
+        """
         self.keep_alive = False
-        logger.error(
-            "%s %s: the response is %s than its Content-Length", self._head.method, self._head.target, how
-        )
+        logger.error("%s %s: the response is %s than its Content-Length", self._head.method, self._head.target, how)

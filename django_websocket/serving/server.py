@@ -56,7 +56,8 @@ class Server:
     come from WEBSOCKET_MAX_CONNECTIONS, as far as the limit of file descriptors allows (which is raised to
     its hard limit), and WEBSOCKET_REQUEST_TIMEOUT if they are None. ``multiprocess``: other processes share
     the listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to give back what
-    the application keeps for a thread, such as Django's database connections."""
+    the application keeps for a thread, such as Django's database connections.
+    """
 
     def __init__(
         self,
@@ -126,7 +127,8 @@ class Server:
 
         Idle connections are closed, requests under way are answered, websockets are closed with 1001. What is
         left after ``drain_timeout`` seconds (None: WEBSOCKET_DRAIN_TIMEOUT) is killed. May be called from any
-        greenlet or from the hub; each further call sets the time anew, 0 meaning now."""
+        greenlet or from the hub; each further call sets the time anew, 0 meaning now.
+        """
         if drain_timeout is None:
             drain_timeout = _setting("WEBSOCKET_DRAIN_TIMEOUT")
         hub = eventlet.hubs.get_hub()
@@ -259,7 +261,8 @@ def _setting(name: str) -> Any:
 
 def _descriptor_bound(wanted: int) -> int:
     """As many of ``wanted`` connections as file descriptors allow, having raised their limit as far as it
-    goes."""
+    goes.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

@@ -29,7 +29,8 @@ def bind_sockets(*addresses: str, backlog: int = BACKLOG, reuse_port: bool = Fal
     An address is ``host:port``, ``[IPv6 address]:port``, ``unix:path`` (or a path that begins with a slash),
     or ``fd://number`` for a listening socket that the process was started with. With ``reuse_port`` several
     processes may listen on one port, and the kernel spreads connections over them. Raises ValueError for what
-    is no address and OSError when it can't be bound; then none is left open."""
+    is no address and OSError when it can't be bound; then none is left open.
+    """
     bound: list[socket.socket] = []
     try:
         for address in addresses:
@@ -143,7 +144,5 @@ def _remove_stale(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
-        except (
-            OSError
-        ):  # its queue is full, say: somebody listens; bind() will say that the address is in use
+        except OSError:  # its queue is full, say: somebody listens; bind() will say that the address is in use
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,8 @@ class Stream:
 
     def receive(self, size: int, timeout: float, *, wait_first: bool = False) -> bytes:
         """At most ``size`` bytes, ``b""`` at the end. Raises TimeoutError after ``timeout`` seconds, or
-        OSError."""
+        OSError.
+        """
         deadline = time.monotonic() + timeout
         while True:
             if not wait_first:
@@ -78,7 +80,8 @@ class Stream:
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
         """Send ``count`` bytes of the regular file ``fd``; returns how many there were. Raises
-        :exc:`Disconnected`."""
+        :exc:`Disconnected`.
+        """
         done = 0
         while done < count:
             try:
@@ -107,6 +110,13 @@ class Stream:
                 if not data:
                     break
                 left -= len(data)
+        except OSError:
+            pass
+
+    def abort(self) -> None:
+        """Make :meth:`close` send a reset, so that the client sees that the response is not whole."""
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError:
             pass
 

@@ -45,7 +45,8 @@ def make_environ(
     base: dict[str, Any], head: Head, body: RequestBody, peer: tuple[str, str], upgrade: Upgrade
 ) -> dict[str, Any]:
     """The environ of the request ``head``; ``peer`` is the client's address and port, both "" on a unix
-    socket."""
+    socket.
+    """
     environ = base.copy()
     path = head.path
     environ["REQUEST_METHOD"] = head.method

@@ -278,6 +278,8 @@ def view_file(environ: Environ, start_response: StartResponse, query: dict[str, 
         os.write(writing, data[:4000])
         os.close(writing)
         file = os.fdopen(reading, "rb")
+    elif kind == "proc":
+        file = open("/proc/version", "rb")  # noqa: SIM115
     elif kind == "gzip":
         zipped = tempfile.TemporaryFile()  # noqa: SIM115
         with gzip.GzipFile(fileobj=zipped, mode="wb") as compressing:
@@ -301,7 +303,7 @@ def view_file(environ: Environ, start_response: StartResponse, query: dict[str, 
         counts["closed file"] += 1
         original()
 
-    if kind in ("bytes", "raw", "file", "pipe"):
+    if kind in ("bytes", "raw", "file", "pipe", "proc"):
         wrapped = environ["wsgi.file_wrapper"](file, 512)
         original_close = wrapped.close
 

@@ -30,17 +30,20 @@ def _depth(connection: BaseDatabaseWrapper) -> int:
 
 
 class ConnectionLoan:
-    """The connections of a request, lent to its view's greenlet.
+    """The connections of a request, lent to its view's greenlet; those that the view opens become the request's.
 
-    Made in the request's greenlet; taken and given back in the view's. Where both are one thread to Django (no monkey
-    patching, as in tests) there is nothing to lend.
+    Made and settled in the request's greenlet; taken and given back in the view's. Where both are one thread to Django
+    (no monkey patching, as in tests) there is nothing to lend.
     """
 
-    __slots__ = ("_kept", "_lent", "_owner", "_taken", "kept_any")
+    __slots__ = ("_kept", "_lent", "_opened", "_owner", "_taken", "kept_any")
 
     def __init__(self) -> None:
         self._owner = _thread.get_ident()
-        self._lent = {alias: (connections[alias], _depth(connections[alias])) for alias in connections}
+        self._lent: dict[str, tuple[BaseDatabaseWrapper, int]] = {
+            connection.alias: (connection, _depth(connection)) for connection in connections.all(initialized_only=True)
+        }
+        self._opened: list[BaseDatabaseWrapper] = []
         self._taken = False
         self._kept: list[str] = []
         self.kept_any = False
@@ -77,6 +80,15 @@ class ConnectionLoan:
                     )
         self._taken = False
         here = connections.all(initialized_only=True)
+        for connection in here:
+            if connection.alias in self._lent:
+                continue
+            if accepting and connection.in_atomic_block:
+                self.kept_any = True
+                continue
+            connection.inc_thread_sharing()
+            del connections[connection.alias]
+            self._opened.append(connection)
         for alias, (connection, depth) in self._lent.items():
             if (accepting and _depth(connection) > depth) or connection not in here:
                 # The latter was kept by a view that ran within this one, in a greenlet of its own.
@@ -85,13 +97,15 @@ class ConnectionLoan:
             connection.dec_thread_sharing()
             del connections[alias]
         self._lent.clear()
-        self.kept_any = bool(self._kept)
+        self.kept_any = self.kept_any or bool(self._kept)
 
     def settle(self) -> None:
-        """In the request's greenlet: connections that the view has kept are no longer the request's."""
+        """In the request's greenlet: take over what the view has opened, and let go of what it has kept."""
         for alias in self._kept:
             del connections[alias]
-        self._kept = []
+        for connection in self._opened:
+            connections[connection.alias] = connection
+        self._kept, self._opened = [], []
 
 
 def release_connections(*, final: bool = False) -> None:

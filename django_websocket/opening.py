@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from io import BytesIO
 from typing import Any, cast
 
 from asgiref.sync import _restore_context
@@ -43,6 +44,10 @@ _HEADERS = {
 
 #: Headers of the 101 that the handshake itself sets, or that make no sense on it.
 _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
+
+
+#: The body of every handshake.
+_NO_BODY = BytesIO()
 
 
 class WebSocketRequest(HttpRequest):
@@ -115,7 +120,7 @@ def serve_websocket(
     if overrides:
         websocket.configure(resolve_options(overrides))
     if not is_allowed_origin(request, websocket.options.origins):
-        return refuse(request, HandshakeError(403, f"origin {request.headers['Origin']!r} is not allowed"))
+        return refuse(request, HandshakeError(403, f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"))
     opening = _Opening(request, websocket, view)
     response = opening.run()
     if isinstance(response, SwitchingProtocols):
@@ -195,6 +200,7 @@ class _Opening:
             if self._loan.kept_any:
                 websocket.on_idle = release_idle
         self._opened = time.monotonic()
+        _drop_body(request)
         session_watch.add(websocket, request)
         websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
@@ -261,6 +267,13 @@ class _Opening:
             bytes_received=transport.bytes_received,
             bytes_sent=transport.bytes_sent,
         )
+
+
+def _drop_body(request: HttpRequest) -> None:
+    """Let go of what only reading the body would need: it is empty, and the view may keep its request for days."""
+    for key in ("wsgi.input", UPGRADE_KEY):
+        request.META.pop(key, None)
+    request._stream = _NO_BODY  # where WSGIRequest keeps its input
 
 
 def _report(request: HttpRequest, error: BaseException) -> None:

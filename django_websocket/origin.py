@@ -26,7 +26,7 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
     None means the request's own host and CSRF_TRUSTED_ORIGINS. A page of the own host that came over https is welcome
     on a request that looks like http, since the proxy in front may have decrypted it; never the other way round.
     """
-    origin = request.headers.get("Origin")
+    origin = request.META.get("HTTP_ORIGIN")
     if origin is None:
         return True
     if allowed is None:

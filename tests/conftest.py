@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = "DJANGO_WEBSOCKET_REQUIRE_ALL"
 
+pytest_plugins = ["tests.site.fixtures"]
+
 
 def missing(what: str) -> NoReturn:
     """Skip the test for want of ``what``; fail it where the environment says that everything is there."""

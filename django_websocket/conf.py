@@ -1,16 +1,18 @@
 """The settings: each is declared here, once, with its default, its type and one line on what it means.
 
-Checks, the decorators' options and the documentation derive from these declarations. Values are read from
-``django.conf.settings`` at every use, so that ``override_settings`` works.
+Checks, the decorators' options and the documentation derive from these declarations. Values are remembered until
+``setting_changed`` says that they are others, so ``override_settings`` works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 
 __all__ = ["OPTIONS", "SETTINGS", "Setting", "check_options", "get_setting"]
 
@@ -209,9 +211,19 @@ SETTINGS: dict[str, Setting] = {
 OPTIONS: dict[str, Setting] = {s.option: s for s in SETTINGS.values() if s.option is not None}
 
 
+@cache
 def get_setting(name: str) -> Any:
     """The value of ``name`` in Django's settings, or its default."""
     return getattr(django_settings, name, SETTINGS[name].default)
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting in SETTINGS:
+        get_setting.cache_clear()
+
+
+# Asking Django for a setting that a project leaves out costs some microseconds, and a handshake asks for ten.
+setting_changed.connect(_forget, dispatch_uid="django_websocket.conf")
 
 
 def check_options(overrides: Mapping[str, Any]) -> None:

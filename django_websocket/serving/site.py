@@ -10,6 +10,7 @@ from django.db import connections
 from ..conf import get_setting
 from ..database import release_connections
 from ..sessions import session_watch
+from .collector import tune_collector
 from .patch import eventlet
 from .server import Server
 
@@ -26,6 +27,7 @@ class SiteServer(Server):
         super().__init__(*args, **kwargs)
 
     def serve(self) -> None:
+        tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
         watcher = eventlet.spawn(_watch_sessions, interval) if interval else None
         try:

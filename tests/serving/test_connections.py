@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import stat
 from collections.abc import Iterator
@@ -205,22 +206,20 @@ def test_stop_kills_what_does_not_end(log: Path) -> None:
         assert "Traceback" not in served.log()
 
 
-def test_a_request_that_has_arrived_is_answered(log: Path) -> None:
-    """What the kernel has got before the stop is served after it."""
+def test_requests_that_have_arrived_are_answered(log: Path) -> None:
+    """What the kernel has got before the stop is served after it, on old connections and on new ones."""
     with serve(log) as served:
-        controller = served.connect()
+        controller, idle = served.connect(), served.connect()
+        assert idle.ask("/").body == b"ok"
         assert controller.ask("/").body == b"ok"
-        clients = []
-        # One write, so that the server sees the stop first and the others in its next round.
-        controller.send(b"GET /stop?drain=60 HTTP/1.1\r\nHost: a\r\n\r\n")
-        for _ in range(3):
-            try:
-                client = served.connect()
-            except ConnectionRefusedError:
-                break
+        served.process.send_signal(signal.SIGSTOP)
+        controller.get("/stop?drain=60")
+        clients = [idle, *(served.connect() for _ in range(3))]
+        for client in clients:
             client.get("/")
-            clients.append(client)
-        assert controller.answer().body == b"ok"
+        served.process.send_signal(signal.SIGCONT)
+        for client in [controller, *clients]:
+            assert client.answer().body == b"ok"
         assert served.process.wait(deadline(10)) == 0
 
 

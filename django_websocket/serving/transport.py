@@ -232,9 +232,11 @@ class EventletTransport:
                 return bool(self._messages)
             timer = self._hub.schedule_call_global(timeout, self._on_timeout)
         self._budget = BUDGET
-        self._waiter = greenlet.getcurrent()
+        hub = self._hub
+        current = self._waiter = greenlet.getcurrent()
         try:
-            return bool(self._hub.switch())
+            # hub.switch() sees to the parent first; a view has the right one since it was resumed.
+            return bool(hub.greenlet.switch() if current.parent is hub.greenlet else hub.switch())
         finally:
             self._waiter = None
             if timer is not None:

@@ -1,0 +1,45 @@
+"""Middleware that notes when it is passed, and that does what the query string asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from .journal import journal
+
+Next = Callable[[HttpRequest], HttpResponse]
+
+
+def recorder(get_response: Next) -> Next:
+    """The outermost: ``?replace``, ``?fail`` spoil the 101."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        journal.append(f"response {response.status_code}")
+        if response.status_code == 101:
+            response["X-Recorded"] = "yes"
+            if "replace" in request.GET:
+                return HttpResponse("replaced", status=418)
+            if "fail" in request.GET:
+                raise ValueError("on purpose, in a middleware")
+        return response
+
+    return middleware
+
+
+def environment(get_response: Next) -> Next:
+    """The innermost: what a view finds set up by those that ran before it."""
+
+    def middleware(request: Any) -> HttpResponse:
+        request.outer_connection = connections["default"]
+        if "zone" in request.GET:
+            timezone.activate(request.GET["zone"])
+        if "urlconf" in request.GET:
+            request.urlconf = "tests.site.other_urls"
+        return get_response(request)
+
+    return middleware

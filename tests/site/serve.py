@@ -1,0 +1,38 @@
+"""Serves the test project: ``python -m tests.site.serve``. Prints the port once it listens; ends on SIGTERM."""
+
+from __future__ import annotations
+
+from django_websocket.serving.patch import patch
+
+patch()
+
+import os  # noqa: E402  the patch comes first
+import signal  # noqa: E402
+
+import django  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.db import connections  # noqa: E402
+
+from django_websocket.serving.signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.site import SiteServer  # noqa: E402
+from django_websocket.serving.sockets import bind_sockets  # noqa: E402
+
+from . import running_server  # noqa: E402
+
+
+def main() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.site.settings"
+    django.setup()
+    call_command("migrate", verbosity=0)
+    connections.close_all()
+    [listener] = bind_sockets("127.0.0.1:0")
+    server = SiteServer(get_wsgi_application(), [listener])
+    running_server.server = server
+    print(listener.getsockname()[1], flush=True)
+    with signals_to_hub(lambda _: server.stop(drain_timeout=2), signal.SIGTERM):
+        server.serve()
+
+
+if __name__ == "__main__":
+    main()

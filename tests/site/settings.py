@@ -1,0 +1,67 @@
+"""Settings of the test project; what a test wants changed comes in the environment, as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+OPTIONS: dict[str, Any] = json.loads(os.environ["TEST_SITE"])
+"""``directory``: for the database and the log; ``websocket_middleware``, ``atomic_requests``: bool; ``settings``."""
+
+SECRET_KEY = "for tests only"
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+ROOT_URLCONF = "tests.site.urls"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django_websocket",
+]
+MIDDLEWARE = [
+    "tests.site.middleware.recorder",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tests.site.middleware.environment",
+]
+if OPTIONS.get("websocket_middleware"):
+    MIDDLEWARE.append("django_websocket.middleware.WebSocketMiddleware")
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.path.join(OPTIONS["directory"], "db.sqlite3"),
+        "ATOMIC_REQUESTS": OPTIONS.get("atomic_requests", False),
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGIN_URL = "/login/"
+USE_TZ = True
+USE_I18N = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": True,
+    "formatters": {"json": {"()": "tests.site.journal.JsonLines"}},
+    "handlers": {
+        "file": {
+            "class": "logging.FileHandler",
+            "filename": os.path.join(OPTIONS["directory"], "log"),
+            "formatter": "json",
+        }
+    },
+    "root": {"handlers": ["file"], "level": "INFO"},
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}
+LOGGING_CONFIG = "logging.config.dictConfig"
+
+# Looks at sessions on its own, with a database connection: not while connections are counted.
+WEBSOCKET_SESSION_CHECK_INTERVAL = None
+
+globals().update(OPTIONS.get("settings", {}))

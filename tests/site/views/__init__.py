@@ -1,0 +1,1 @@
+"""The views, by the test module that they are for. They run in the served process."""

@@ -1,0 +1,96 @@
+"""What every test module asks the served process for."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import greenlet
+from django.contrib.auth import get_user_model, login
+from django.contrib.auth.models import Group
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from django_websocket import WebSocket, WebSocketRequest, require_websocket
+from django_websocket.serving.patch import eventlet
+
+from .. import running_server
+from ..journal import journal
+
+
+class SocketRequest(WebSocketRequest):
+    """A request that is known to be a websocket."""
+
+    websocket: WebSocket
+
+
+events: dict[str, Any] = {}
+
+
+def event(name: str) -> Any:
+    """Something that a view waits for and an HTTP request lets happen."""
+    return events.setdefault(name, eventlet.Event())
+
+
+def release(request: HttpRequest) -> HttpResponse:
+    event(request.GET["name"]).send()
+    return HttpResponse("released")
+
+
+def journal_view(request: HttpRequest) -> JsonResponse:
+    """What happened since the last time that somebody asked."""
+    entries = journal.copy()
+    journal.clear()
+    return JsonResponse(entries, safe=False)
+
+
+def stats(request: HttpRequest) -> JsonResponse:
+    """What the process holds. One collection of garbage takes the cycles of tracebacks away."""
+    gc.collect()
+    hub = eventlet.hubs.get_hub()
+    server = running_server.server
+    assert server is not None
+    with open("/proc/self/statm") as statm:
+        pages = int(statm.read().split()[1])
+    return JsonResponse(
+        {
+            "greenlets": sum(type(one) is greenlet.greenlet and not one.dead for one in gc.get_objects()),
+            "fds": len(os.listdir("/proc/self/fd")),
+            "listeners": len(hub.listeners["read"]) + len(hub.listeners["write"]),
+            "timers": sum(not timer.called for _, timer in [*hub.timers, *hub.next_timers]),
+            "connections": server.connections,
+            "websockets": len(server.websockets),
+            "database connections": sum(c.connection is not None for c in _all_database_connections()),
+            "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+        }
+    )
+
+
+def _all_database_connections() -> list[Any]:
+    wrapper = type(connections["default"])
+    return [one for one in gc.get_objects() if type(one) is wrapper]
+
+
+def groups(request: HttpRequest) -> JsonResponse:
+    """The names of all groups that are committed."""
+    return JsonResponse(sorted(Group.objects.values_list("name", flat=True)), safe=False)
+
+
+def log_in(request: HttpRequest) -> HttpResponse:
+    user, _ = get_user_model().objects.get_or_create(username="someone")
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return HttpResponse("logged in")
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("plain")
+
+
+@require_websocket
+def echo(request: SocketRequest) -> None:
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
+VIEWS = ("echo", "groups", "journal_view", "log_in", "plain", "release", "stats")

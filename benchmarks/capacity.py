@@ -23,7 +23,7 @@ from typing import Any
 
 from .environment import HERE, PYTHON, ROOT, ready
 from .load.job import Job
-from .processes import Failure, cores, free_port, running
+from .processes import Failure, cores, end_with_us, free_port, running
 from .procfs import memory, processor_time, session_pids
 from .report.tables import number, simple_table
 from .servers import OURS, SERVERS
@@ -234,6 +234,7 @@ def main() -> int:
     parser.add_argument("--hold", type=float, default=300.0, help="seconds of keeping all of them")
     parser.add_argument("--output", type=Path, default=HERE / "results", help="where capacity-*.rst and .json go")
     options = parser.parse_args()
+    end_with_us()
     if options.processes > 1 and options.server != OURS:
         parser.error("only ours can share its port")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import servers, workloads
 from .environment import HERE
-from .processes import Failure
+from .processes import Failure, end_with_us
 from .report import machine, write
 from .rounds import Plan, run
 
@@ -76,6 +76,7 @@ def main() -> int:
     except Failure as failure:
         print(f"benchmarks: {failure}", file=sys.stderr)
         return 2
+    end_with_us()
     cells = run(plan)
     print(write(plan, cells, machine(), options.output))
     if options.smoke:

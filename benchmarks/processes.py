@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ def cores() -> tuple[int, int]:
     """The server's core and the load generator's; the same one on a machine that has no second."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
+
+
+def end_with_us() -> None:
+    """Let SIGTERM end this process like Ctrl-C, so that what it started ends too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: terminated"))
 
 
 def free_port() -> int:

@@ -112,7 +112,7 @@ _SERVERS = [
         "websockets, threads",
         _module("peers.websockets_threads"),
         _DEFLATE,
-        most_clients=5000,
+        most_clients=1000,
     ),
     Server("uvicorn-raw", "raw ASGI on uvicorn", _uvicorn("benchmarks.peers.asgi:application"), _DEFLATE),
     Server(

@@ -1,0 +1,137 @@
+"""Hostile clients in a process of their own: ``python -m tests.faults.attackers KIND PORT ...``.
+
+Prints "begun" once the attack has, and figures at its end.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+from .peer import PING, TEXT, Peer, available_descriptors, frame, handshake
+
+#: How much is sent at once.
+BURST = 65536
+
+
+def begun() -> None:
+    print("begun", flush=True)
+
+
+def loris(port: int, size: int) -> None:
+    """``size`` connections that send a byte of a request each second, until all were cut.
+
+    Prints when the first and the last was cut, counted from its own opening.
+    """
+    available_descriptors()
+    request = b"GET /hello/ HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"X-Slow: slow\r\n" * 100
+    poll = selectors.DefaultSelector()
+    opened: dict[socket.socket, float] = {}
+    turns: dict[socket.socket, int] = {}
+    lives: list[float] = []
+
+    def cut(sock: socket.socket) -> None:
+        lives.append(time.monotonic() - opened.pop(sock))
+        poll.unregister(sock)
+        sock.close()
+
+    def look(seconds: float) -> None:
+        for key, _ in poll.select(seconds):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            try:
+                if not sock.recv(4096):
+                    cut(sock)
+            except BlockingIOError:
+                pass
+            except OSError:
+                cut(sock)
+
+    for _ in range(size):
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setblocking(False)
+        opened[sock] = time.monotonic()
+        turns[sock] = 0
+        poll.register(sock, selectors.EVENT_READ)
+    begun()
+    following = time.monotonic()
+    while opened:
+        following += 1
+        for number, sock in enumerate(list(opened)):
+            try:
+                sock.send(request[turns[sock] : turns[sock] + 1])
+                turns[sock] += 1
+            except OSError:
+                pass
+            if number % 100 == 0:
+                look(0)
+        while (left := following - time.monotonic()) > 0 and opened:
+            look(left)
+    print(f"{min(lives):.3f} {max(lives):.3f}", flush=True)
+
+
+def flood(port: int, path: str, data: bytes, unit: int, seconds: float, rate: float | None) -> None:
+    """Send ``data``, over and over, of which ``unit`` bytes count as one; read and drop what comes."""
+    peer = Peer(port).open(path)
+    peer.sock.setblocking(False)
+    begun()
+    start = time.monotonic()
+    sent = position = 0
+    while (elapsed := time.monotonic() - start) < seconds:
+        if rate is None or sent / unit < rate * elapsed:
+            try:
+                count = peer.sock.send(data[position:])
+                sent += count
+                position = (position + count) % len(data)
+            except BlockingIOError:
+                time.sleep(0.0005)
+        else:
+            time.sleep(0.0005)
+        try:
+            while peer.sock.recv(BURST):
+                pass
+        except BlockingIOError:
+            pass
+    print(f"{sent / unit / seconds:.0f}", flush=True)
+
+
+def pings(port: int, seconds: float, rate: float) -> None:
+    """``rate`` empty pings a second; prints how many the server took."""
+    one = frame(PING)
+    flood(port, "/echo/", one * (BURST // len(one) // 8), len(one), seconds, rate)
+
+
+def firehose(port: int, seconds: float, size: int) -> None:
+    """Messages of ``size`` bytes as fast as they go to an echo; prints how many the server took a second."""
+    one = frame(TEXT, b"x" * size)
+    flood(port, "/echo/", one * max(1, BURST // len(one)), len(one), seconds, None)
+
+
+def idle(port: int, path: str) -> None:
+    """One websocket that answers pings, until this process is stopped."""
+    peer = Peer(port)
+    peer.send(handshake(path))
+    assert peer.head()[0] == 101
+    peer.sock.settimeout(None)
+    begun()
+    while True:
+        peer.message()
+
+
+def main() -> None:
+    kind, *arguments = sys.argv[1:]
+    port = int(arguments[0])
+    attacks: dict[str, Callable[[], None]] = {
+        "loris": lambda: loris(port, int(arguments[1])),
+        "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
+        "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),
+        "idle": lambda: idle(port, arguments[1]),
+    }
+    attacks[kind]()
+
+
+if __name__ == "__main__":
+    main()

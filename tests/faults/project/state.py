@@ -1,0 +1,71 @@
+"""What goes on in the served process, for the test to see."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from typing import Any
+
+import greenlet
+from django.http import HttpRequest, JsonResponse
+
+from django_websocket.serving.patch import eventlet
+from django_websocket.serving.server import Server
+from django_websocket.sessions import session_watch
+
+__all__ = ["beat", "state"]
+
+#: What views have to tell, oldest first.
+told: list[str] = []
+
+servers: list[Server] = []
+
+_gaps: list[float] = []
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def state(request: HttpRequest) -> JsonResponse:
+    """Counts of all that could leak. ``?gc=1`` collects garbage first; the request itself is in them."""
+    if "gc" in request.GET:
+        gc.collect()
+    hub = eventlet.hubs.get_hub()
+    return JsonResponse(
+        {
+            "told": told,
+            "connections": servers[0].connections,
+            "websockets": len(servers[0].websockets),
+            "fds": len(os.listdir("/proc/self/fd")),
+            "greenlets": sum(1 for each in gc.get_objects() if isinstance(each, greenlet.greenlet) and not each.dead),
+            "listeners": len(hub.listeners["read"]) + len(hub.listeners["write"]),
+            "timers": sum(not timer.called for _, timer in (*hub.timers, *hub.next_timers)),
+            "watched": len(session_watch),
+            "rss": resident_bytes(),
+        }
+    )
+
+
+def start_beat(seconds: float) -> None:
+    """Note how late a timer of ``seconds`` is, each time."""
+    hub = eventlet.hubs.get_hub()
+    last = time.perf_counter()
+
+    def tick() -> None:
+        nonlocal last
+        now = time.perf_counter()
+        _gaps.append(now - last)
+        last = now
+        hub.schedule_call_global(seconds, tick)
+
+    hub.schedule_call_global(seconds, tick)
+
+
+def beat(request: HttpRequest) -> JsonResponse:
+    """The gaps between the beats since the last look, in seconds."""
+    gaps: list[Any] = list(_gaps)
+    _gaps.clear()
+    return JsonResponse({"gaps": gaps})

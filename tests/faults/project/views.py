@@ -1,0 +1,130 @@
+"""Views that behave, and views that are busy."""
+
+from __future__ import annotations
+
+import time
+
+from django.http import HttpRequest, HttpResponse
+
+from django_websocket import ConnectionClosed, require_websocket
+from django_websocket.opening import WebSocketRequest
+from django_websocket.serving.patch import eventlet
+
+from .state import told
+
+__all__ = [
+    "busy",
+    "close_by_itself",
+    "echo",
+    "endless",
+    "finishing",
+    "hello",
+    "latency",
+    "push",
+    "slow_response",
+    "witness",
+]
+
+
+def hello(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("hello")
+
+
+def slow_response(request: HttpRequest) -> HttpResponse:
+    time.sleep(float(request.GET["seconds"]))
+    return HttpResponse("done")
+
+
+@require_websocket
+def echo(request: WebSocketRequest) -> None:
+    assert request.websocket is not None
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
+@require_websocket
+def witness(request: WebSocketRequest) -> None:
+    """Tells that its ``finally`` ran, and with what close code."""
+    websocket = request.websocket
+    assert websocket is not None
+    try:
+        for message in websocket:
+            websocket.send(message)
+        told.append(f"{request.GET.get('name')}: None")
+    finally:
+        told.append(f"{request.GET.get('name')}: finally {websocket.close_code}")
+
+
+@require_websocket
+def latency(request: WebSocketRequest) -> None:
+    """Each message is answered by the latency of a ping."""
+    websocket = request.websocket
+    assert websocket is not None
+    for _ in websocket:
+        websocket.ping()
+        while websocket.latency is None:
+            websocket.wait(0.01) if websocket.has_messages() else time.sleep(0.01)
+        websocket.send(f"{websocket.latency:.6f}")
+
+
+@require_websocket
+def busy(request: WebSocketRequest) -> None:
+    """Does something else for ``?seconds``, then counts the bytes that came."""
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.accept()
+    time.sleep(float(request.GET["seconds"]))
+    total = 0
+    for message in websocket:
+        if message == "count":
+            break
+        total += len(message)
+    websocket.send(str(total))
+
+
+@require_websocket
+def push(request: WebSocketRequest) -> None:
+    """Sends until the client is gone, and tells when and how that was."""
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.accept()
+    payload = b"x" * int(request.GET.get("size", "65536"))
+    start = last = time.monotonic()
+    try:
+        while True:
+            last = time.monotonic()
+            websocket.send(payload)
+    except ConnectionClosed as error:
+        now = time.monotonic()
+        told.append(f"push: {error.code} blocked {now - last:.3f} of {now - start:.3f}")
+        raise
+
+
+@require_websocket
+def close_by_itself(request: WebSocketRequest) -> None:
+    assert request.websocket is not None
+    request.websocket.close(4000, "enough")
+
+
+@require_websocket
+def endless(request: WebSocketRequest) -> None:
+    """Doesn't look at its socket, and ignores that it is to end."""
+    assert request.websocket is not None
+    request.websocket.accept()
+    while True:
+        try:
+            while True:
+                time.sleep(3600)
+        except BaseException:
+            told.append("endless: ignored")
+
+
+@require_websocket
+def finishing(request: WebSocketRequest) -> None:
+    """Needs a while at its end, once its client is gone."""
+    websocket = request.websocket
+    assert websocket is not None
+    while websocket.wait() is not None:
+        pass
+    eventlet.sleep(float(request.GET["seconds"]))
+    print("finishing: done", flush=True)

@@ -1,0 +1,139 @@
+"""Views that go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from django_websocket import ConcurrencyError, ConnectionClosed, accept_websocket, require_websocket
+from django_websocket.opening import WebSocketRequest
+from django_websocket.serving.patch import eventlet
+
+from .state import told
+
+__all__ = [
+    "closes_twice",
+    "exits",
+    "exits_early",
+    "leaves_greenlet",
+    "raises",
+    "raises_early",
+    "rubbish",
+    "rubbish_early",
+    "sends_after_close",
+    "sends_from_many",
+    "waits_in_two",
+]
+
+
+@require_websocket
+def raises_early(request: HttpRequest) -> None:
+    raise ValueError("on purpose, early")
+
+
+@require_websocket
+def raises(request: WebSocketRequest) -> None:
+    assert request.websocket is not None
+    request.websocket.wait()
+    raise ValueError("on purpose, late")
+
+
+@require_websocket
+def exits_early(request: HttpRequest) -> None:
+    raise SystemExit("on purpose, early")
+
+
+@require_websocket
+def exits(request: WebSocketRequest) -> None:
+    assert request.websocket is not None
+    request.websocket.wait()
+    raise SystemExit("on purpose, late")
+
+
+@accept_websocket
+def rubbish_early(request: HttpRequest) -> Any:
+    return ["rubbish"]
+
+
+@require_websocket
+def rubbish(request: WebSocketRequest) -> Any:
+    assert request.websocket is not None
+    request.websocket.wait()
+    return HttpResponse("rubbish") if request.GET.get("response") else ["rubbish"]
+
+
+@require_websocket
+def closes_twice(request: WebSocketRequest) -> None:
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.wait()
+    websocket.close(4001, "first")
+    websocket.close(4002, "second")
+    told.append(f"closes_twice: {websocket.close_code}")
+
+
+@require_websocket
+def sends_after_close(request: WebSocketRequest) -> None:
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.wait()
+    websocket.close(4001)
+    try:
+        websocket.send("too late")
+    except ConnectionClosed as error:
+        told.append(f"sends_after_close: {error.sent_code}")
+    told.append(f"sends_after_close: {websocket.wait()}")
+    websocket.send("still too late")
+
+
+@require_websocket
+def leaves_greenlet(request: WebSocketRequest) -> None:
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.wait()
+
+    def linger() -> None:
+        eventlet.sleep(0.2)
+        try:
+            websocket.send("from beyond")
+        except ConnectionClosed:
+            told.append("leaves_greenlet: ConnectionClosed")
+        told.append(f"leaves_greenlet: {websocket.wait()}")
+
+    eventlet.spawn(linger)
+
+
+@require_websocket
+def sends_from_many(request: WebSocketRequest) -> None:
+    """Sixteen greenlets send at once more than the socket takes."""
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.wait()
+
+    def send(letter: str) -> None:
+        for _ in range(20):
+            websocket.send(letter * 100_000)
+
+    greenlets = [eventlet.spawn(send, chr(ord("a") + number)) for number in range(16)]
+    for each in greenlets:
+        each.wait()
+
+
+@require_websocket
+def waits_in_two(request: WebSocketRequest) -> None:
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.accept()
+
+    def wait() -> None:
+        try:
+            websocket.wait()
+        except ConcurrencyError as error:
+            told.append(f"waits_in_two: {error}")
+
+    second = eventlet.spawn_after(0.05, wait)
+    message = websocket.wait()
+    second.wait()
+    assert message is not None
+    websocket.send(message)

@@ -1,0 +1,212 @@
+"""Clients that are slow, or send too much of something: they harm themselves alone."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+import pytest
+
+from tests.deadlines import deadline, wait_until
+
+from .peer import BINARY, TEXT, Peer, crowd, frame, handshake
+from .served import Served, attack, background, percentile, retried, round_trips
+
+Serving = Callable[..., AbstractContextManager[Served]]
+Record = Callable[[str, object], None]
+
+MEBI = 1024 * 1024
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(300)
+def test_slow_lorises_are_cut_while_honest_clients_are_served(
+    serving: Serving, many: int, record_property: Record
+) -> None:
+    timeout = 8.0
+
+    def measure() -> float:
+        with serving(settings={"WEBSOCKET_REQUEST_TIMEOUT": timeout}) as served, served.open("/echo/") as honest:
+            times: list[float] = []
+            with attack("loris", served.port, many) as lorises:
+                assert lorises.stdout is not None
+                while lorises.poll() is None:
+                    times += round_trips(honest, 0.5)
+                    start = time.perf_counter()
+                    assert served.get("/hello/")[0] == 200
+                    times.append(time.perf_counter() - start)
+                shortest, longest = map(float, lorises.stdout.read().split())
+            print(f"{many} cut after {shortest:.1f} to {longest:.1f} s; {len(times)} round trips")
+            assert timeout - 0.5 <= shortest
+            # Behind the deadline a refused client gets two seconds to read its answer.
+            assert longest < deadline(timeout + 5)
+            served.wait_state(connections=2)
+            return percentile(times, 0.99)
+
+    retried(measure, 0.1, record_property)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /echo/ HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS ClientHello that ends early
+        b"\x16",
+    ],
+    ids=["nothing", "half a handshake", "TLS", "a byte of TLS"],
+)
+def test_half_done_handshakes_are_freed(serving: Serving, begun: bytes) -> None:
+    with serving(settings={"WEBSOCKET_REQUEST_TIMEOUT": 0.5}) as served:
+        before = served.state(collected=True)
+        with ExitStack() as stack:
+            peers = [stack.enter_context(served.peer()) for _ in range(50)]
+            for peer in peers:
+                peer.send(begun)
+            for peer in peers:
+                answer = peer.rest()
+                assert not answer or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 408"))
+        served.wait_state(connections=1)
+        wait_until(lambda: served.state(collected=True)["greenlets"] <= before["greenlets"], 5, "greenlets ended")
+        after = served.state(collected=True)
+        assert {name: after[name] for name in ("fds", "listeners")} == {
+            name: before[name] for name in ("fds", "listeners")
+        }
+
+
+def test_a_reader_that_stops_blocks_only_its_own_view(serving: Serving, record_property: Record) -> None:
+    with (
+        serving(settings={"WEBSOCKET_SEND_TIMEOUT": 1.5}) as served,
+        served.open("/echo/") as neighbour,
+        served.open("/push/", receive_buffer=4096) as stopped,
+    ):
+        assert stopped.frame().opcode == BINARY
+        times = round_trips(neighbour, 1)
+        [line] = served.wait_told("push: ", seconds=10)
+        _, code, _, blocked, *_ = line.split()
+        record_property("blocked", line)
+        assert code == "1006"
+        assert 1.4 <= float(blocked) < deadline(4)
+        assert percentile(times, 0.5) < deadline(0.05)
+        served.wait_state(websockets=1)
+
+
+@pytest.mark.heavy
+def test_a_ping_flood_is_not_felt_next_door(serving: Serving, record_property: Record) -> None:
+    with serving() as served, served.open("/echo/") as neighbour:
+
+        def measure() -> float:
+            with attack("pings", served.port, 5, 100_000) as flood:
+                times = round_trips(neighbour, 4)
+                assert flood.stdout is not None
+                print(f"{flood.stdout.readline().strip()} pings a second were taken")
+            return percentile(times, 0.99)
+
+        retried(measure, 0.05, record_property)
+        assert served.rss() < 200 * MEBI
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("size", [0, 100, 60_000])
+def test_a_firehose_leaves_timers_on_time(serving: Serving, record_property: Record, size: int) -> None:
+    with serving(beat=0.01) as served:
+
+        def measure() -> float:
+            with attack("firehose", served.port, 4, size) as hose:
+                time.sleep(0.5)
+                served.beats()
+                time.sleep(3)
+                gaps = served.beats()
+                assert hose.stdout is not None
+                print(f"{hose.stdout.readline().strip()} messages a second were taken, {len(gaps)} beats")
+            return max(gaps)
+
+        retried(measure, 0.05, record_property)
+
+
+@pytest.mark.parametrize("size", [100, 60_000, 1_000_000])
+def test_a_busy_view_makes_tcp_push_back(serving: Serving, record_property: Record, size: int) -> None:
+    """Its client sends 100 MB meanwhile, or would like to."""
+    pieces = 100_000_000 // max(60_000, size)
+    messages = max(1, 60_000 // size)
+    piece = frame(BINARY, b"x" * size) * messages
+    with serving() as served, served.open("/echo/") as neighbour:
+        assert round_trips(neighbour, 0.2)
+        before = most = served.rss()
+        with served.open("/busy/?seconds=2") as peer:
+            peer.sock.setblocking(False)
+            sent = 0
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                try:
+                    sent += peer.sock.send(piece[sent % len(piece) :])
+                except BlockingIOError:
+                    time.sleep(0.01)
+            assert sent < pieces * len(piece) / 2, "TCP did not push back"
+            taken = sent
+            peer.sock.setblocking(True)
+            while sent < pieces * len(piece):
+                sent += peer.sock.send(piece[sent % len(piece) :])
+                most = max(most, served.rss())
+            peer.send(frame(TEXT, b"count"))
+            assert int(peer.text()) == pieces * messages * size
+        record_property("grown", most - before)
+        print(f"{taken / 1e6:.1f} MB were taken while busy, {sent / 1e6:.0f} in all; RSS grew {(most - before) / 1e6:.1f}")
+        assert most - before < 20 * MEBI
+        assert percentile(round_trips(neighbour, 0.2), 0.5) < deadline(0.05)
+
+
+def test_a_reset_is_quiet(served: Served) -> None:
+    served.forget()
+    for path in ("echo", "push", "witness"):
+        for _ in range(5):
+            served.open(f"/{path}/").reset()
+    served.wait_state(websockets=0)
+    assert served.tracebacks() == 0
+
+
+def test_a_half_close_ends_the_view(served: Served) -> None:
+    served.forget()
+    with served.open("/witness/?name=half") as peer:
+        peer.send_text("answer me")
+        assert peer.text() == "answer me"
+        peer.sock.shutdown(socket.SHUT_WR)
+        assert peer.gone()
+    assert served.wait_told("half", 2) == ["half: None", "half: finally 1006"]
+
+
+@pytest.mark.heavy
+def test_a_storm_of_connections_is_survived(serving: Serving) -> None:
+    """Connections that are reset before, in and after the handshake, in the midst of honest ones."""
+    with serving() as served, crowd(served.port, "/echo/", 100) as honest:
+        for turn in range(300):
+            early = Peer(served.port)
+            if turn % 3:
+                early.send(b"GET /echo/ HTTP/1.1\r\nHost: 127.0.0.1\r\n" if turn % 3 == 1 else handshake("/echo/"))
+            early.reset()
+        for peer in honest:
+            peer.send_text("hello")
+            assert peer.text() == "hello"
+        served.wait_state(websockets=100)
+        assert served.tracebacks() == 0
+
+
+def test_a_slow_reader_of_a_large_message_is_not_taken_for_dead(serving: Serving) -> None:
+    """It takes longer than ping interval and timeout together, and can't answer pings before it has read it all."""
+    settings = {"WEBSOCKET_PING_INTERVAL": 0.5, "WEBSOCKET_PING_TIMEOUT": 0.5, "WEBSOCKET_SEND_TIMEOUT": 5}
+    with serving(settings=settings) as served, served.open("/push/?size=8000000", receive_buffer=4096) as slow:
+        start = time.monotonic()
+        taken = 0
+
+        def read() -> None:
+            nonlocal taken
+            while time.monotonic() - start < 3:
+                taken += len(slow.sock.recv(20_000))
+                time.sleep(0.02)
+
+        with background(read):
+            pass
+        assert taken > 0
+        assert served.state()["websockets"] == 1

@@ -1,0 +1,122 @@
+"""Views that go wrong: one traceback in the log each, 1011 where due, and no other view disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .peer import CLOSE, TEXT, Peer, frame, handshake
+from .served import Served
+
+
+@pytest.fixture
+def served(served: Served) -> Iterator[Served]:
+    """A neighbour's view must not notice anything."""
+    served.wait_state(websockets=0)
+    served.forget()
+    with served.open("/echo/") as neighbour:
+        yield served
+        neighbour.send_text("still here")
+        assert neighbour.text() == "still here"
+
+
+@pytest.mark.parametrize(("path", "word"), [("raises_early", "ValueError: on purpose"), ("exits_early", "SystemExit")])
+def test_an_exception_before_the_accept_is_a_500(served: Served, path: str, word: str) -> None:
+    with served.peer() as peer:
+        peer.send(handshake(f"/{path}/"))
+        status, _ = peer.head()
+        assert status == 500
+    assert served.tracebacks(word) == served.tracebacks() == 1
+    served.wait_state(websockets=1)
+
+
+def test_rubbish_before_the_accept_is_a_500(served: Served) -> None:
+    with served.peer() as peer:
+        peer.send(handshake("/rubbish_early/"))
+        assert peer.head()[0] == 500
+    assert served.tracebacks() == 1
+
+
+@pytest.mark.parametrize(("path", "word"), [("raises", "ValueError: on purpose"), ("exits", "SystemExit: on purpose")])
+def test_an_exception_after_the_accept_is_a_1011(served: Served, path: str, word: str) -> None:
+    with served.open(f"/{path}/") as peer:
+        peer.send_text("go")
+        assert peer.closing() == 1011
+    assert served.tracebacks(word) == served.tracebacks() == 1
+    assert served.log().count(f"Websocket view failed: /{path}/") == 1
+    served.wait_state(websockets=1)
+
+
+@pytest.mark.parametrize("query", ["", "?response=1"])
+def test_what_a_view_returns_after_the_accept_is_not_sent(served: Served, query: str) -> None:
+    with served.open(f"/rubbish/{query}") as peer:
+        peer.send_text("go")
+        assert peer.closing() == 1000
+    assert served.tracebacks() == 0
+
+
+def test_the_first_close_counts(served: Served) -> None:
+    with served.open("/closes_twice/") as peer:
+        peer.send_text("go")
+        assert peer.closing() == 4001
+    assert served.wait_told("closes_twice") == ["closes_twice: 4001"]
+    assert served.tracebacks() == 0
+
+
+def test_sending_after_the_close_raises(served: Served) -> None:
+    with served.open("/sends_after_close/") as peer:
+        peer.send_text("go")
+        assert peer.closing() == 4001
+    assert served.wait_told("sends_after_close", 2) == ["sends_after_close: 4001", "sends_after_close: None"]
+    # The second exception leaves the view, which is a normal end of one.
+    served.wait_state(websockets=1)
+    assert served.tracebacks() == 0
+
+
+def test_a_greenlet_that_outlives_its_view_is_told_so(served: Served) -> None:
+    with served.open("/leaves_greenlet/") as peer:
+        peer.send_text("go")
+        assert peer.closing() == 1000
+    assert served.wait_told("leaves_greenlet", 2) == [
+        "leaves_greenlet: ConnectionClosed",
+        "leaves_greenlet: None",
+    ]
+    assert served.tracebacks() == 0
+
+
+def test_frames_of_many_senders_do_not_interleave(served: Served) -> None:
+    counts: dict[str, int] = {}
+    with served.open("/sends_from_many/", receive_buffer=4096) as peer:
+        peer.send_text("go")
+        while (received := peer.frame()).opcode != CLOSE:
+            assert received.opcode == TEXT
+            letters = received.payload
+            assert len(letters) == 100_000
+            assert letters == letters[:1] * len(letters)
+            counts[chr(letters[0])] = counts.get(chr(letters[0]), 0) + 1
+        assert received.code == 1000
+    assert counts == {chr(ord("a") + number): 20 for number in range(16)}
+
+
+def test_the_second_to_wait_gets_a_clear_error(served: Served) -> None:
+    with served.open("/waits_in_two/") as peer:
+        served.wait_told("waits_in_two")
+        peer.send_text("for the first")
+        assert peer.text() == "for the first"
+        assert peer.closing() == 1000
+    assert served.told("waits_in_two") == [
+        "waits_in_two: another greenlet waits for a message of this websocket already"
+    ]
+    assert served.tracebacks() == 0
+
+
+def test_no_byte_of_http_follows_a_101(served: Served) -> None:
+    """Whatever the client sends, and however the view ends."""
+    for path in ("raises", "exits", "rubbish", "echo", "close_by_itself"):
+        for data in (b"GET / HTTP/1.1\r\n\r\n", frame(TEXT, b"go"), b"\xff" * 100, frame(0xF), b"\x81\x01x"):
+            with Peer(served.port).open(f"/{path}/") as peer:
+                peer.send(data)
+                peer.sock.shutdown(1)
+                assert b"HTTP" not in peer.rest(), (path, data)
+    served.wait_state(websockets=1)

@@ -82,7 +82,9 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
         typed.is_websocket = _false  # type: ignore[method-assign]  # one request has one answer
         typed.websocket = None
         return None
-    handshake = parse_handshake(request.method or "", meta.get("SERVER_PROTOCOL", ""), headers)
+    # Methods are case-sensitive (RFC 9110, section 9.1), but request.method is in upper case whatever was sent.
+    method = meta.get("REQUEST_METHOD") or request.method or ""
+    handshake = parse_handshake(method, meta.get("SERVER_PROTOCOL", ""), headers)
     request.get_host()  # raises DisallowedHost, which Django answers with 400
     if UPGRADE_KEY not in meta:
         raise HandshakeError(

@@ -8,47 +8,22 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tests.conftest import REQUIRE_ALL, ROOT
+from tests.conftest import REQUIRE_ALL
 from tests.deadlines import deadline
 
 from .environment import CACHE, EnvironmentMissing, find_wstest
 from .report import judge, read_index
+from .served import echo_server
 
 #: Seconds for all cases; on one idle core they take four minutes.
 RUN_SECONDS = 1800
-START_SECONDS = 20
-
-
-@contextmanager
-def echo_server(*options: str) -> Iterator[int]:
-    """The port of an echo in a process of its own."""
-    command = [sys.executable, "-m", "tests.compliance.echo", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            readable, _, _ = select.select([process.stdout], [], [], deadline(START_SECONDS))
-            line = process.stdout.readline() if readable else ""
-            if not line:
-                sys.exit("the echo server did not start")
-            yield int(line)
-            if process.poll() is not None:
-                sys.exit(f"the echo server ended during the run, with {process.returncode}")
-        finally:
-            process.terminate()
-            try:
-                process.wait(deadline(10))
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def run_wstest(wstest: Path, port: int, cases: list[str], reports: Path) -> None:

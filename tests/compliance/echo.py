@@ -38,12 +38,13 @@ urlpatterns = [path("", echo)]  # type: ignore[arg-type]  # a websocket view ret
 
 def main() -> None:
     settings.configure(
-        ALLOWED_HOSTS=["127.0.0.1"],
+        ALLOWED_HOSTS=["127.0.0.1", "[::1]", "example.com"],
         ROOT_URLCONF=__name__,
         SECRET_KEY="for tests only",
         USE_TZ=True,
         WEBSOCKET_COMPRESSION="context-takeover" if "--takeover" in sys.argv else True,
         WEBSOCKET_MAX_MESSAGE_SIZE=MAX_MESSAGE_SIZE,
+        WEBSOCKET_SUBPROTOCOLS=["chat", "superchat"],
     )
     django.setup()
     listeners = bind_sockets("127.0.0.1:0")

@@ -189,7 +189,8 @@ class Connection:
         """The one answer to a request that is not served; nothing that the client sent behind it is looked
         at.
         """
-        self._lingers = True
+        # Not for a 408: all that came was read, and who is slow in thousands must be cheap to be rid of.
+        self._lingers = refusal.status != 408
         self._stream.send(refusal_bytes(refusal))
         self._log("-", "-", "HTTP/1.1", refusal.status, len(refusal.reason) + 1, 0.0)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = "DJANGO_WEBSOCKET_REQUIRE_ALL"
 
 pytest_plugins = ["tests.site.fixtures"]
+
+BUILD = "import setuptools.build_meta as backend, sys; backend.build_wheel(sys.argv[1])"
+NOT_SOURCE = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "results", "*.sqlite3")
 
 
 def missing(what: str) -> NoReturn:
@@ -36,3 +42,24 @@ def find_program(*names: str) -> str:
 def program() -> Callable[..., str]:
     """``program("nginx")``: the path of a program that the test can't do without."""
     return find_program
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built in a copy, with the backend that pyproject.toml names, and without asking any index."""
+    source = tmp_path_factory.mktemp("source") / "checkout"
+    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
+    built = tmp_path_factory.mktemp("wheel")
+    run = subprocess.run([sys.executable, "-c", BUILD, str(built)], cwd=source, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for PYTHONPATH in which the wheel is installed, and nothing else."""
+    site = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    return site

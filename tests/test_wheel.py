@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -13,25 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-
-BUILD = "import setuptools.build_meta as backend, sys; backend.build_wheel(sys.argv[1])"
-NOT_SOURCE = shutil.ignore_patterns(
-    ".*", "__pycache__", "build", "dist", "*.egg-info", "results", "*.sqlite3"
-)
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built in a copy, with the backend that pyproject.toml names, and without asking any index."""
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
-    built = tmp_path_factory.mktemp("wheel")
-    run = subprocess.run(
-        [sys.executable, "-c", BUILD, str(built)], cwd=source, capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stderr
-    (path,) = built.glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="session")

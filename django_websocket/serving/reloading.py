@@ -12,7 +12,9 @@ import posix  # its waitpid blocks even where eventlet has replaced that of os b
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from functools import partial
 from itertools import takewhile
 from types import FrameType
 from typing import Any, NoReturn
@@ -20,6 +22,7 @@ from typing import Any, NoReturn
 import greenlet
 from django.utils import autoreload
 
+from .patch import eventlet
 from .signals import signals_to_hub
 
 __all__ = [
@@ -117,6 +120,32 @@ def run_reloading(main: Callable[..., object], stop: Callable[[], None], **optio
 
     Exits with 3 when one changed, with 0 on SIGINT and SIGTERM; in both cases once ``stop()`` has returned.
     """
+
+    def main_behind_the_watcher(**options: Any) -> None:
+        # The watcher takes its first look before this thread is busy: what is saved meanwhile counts as a change.
+        eventlet.sleep(0)
+        main(**options)
+
+    reloader = autoreload.get_reloader()
+    autoreload.logger.info("Watching for file changes with %s", type(reloader).__name__)
+    _watch(partial(autoreload.start_django, reloader, main_behind_the_watcher, **options), stop)
+
+
+def run_until_it_loads(run: Callable[[], None]) -> None:
+    """``run()``; if the project does not even load, show why and exit with 3 once a file has changed.
+
+    Django's own ManagementUtility has that patience, as far as settings do load, for ``runserver`` only.
+    """
+    try:
+        autoreload.check_errors(run)()
+    except Exception:
+        traceback.print_exc()
+        # Not start_django(): there are no settings for the receivers of its signal.
+        _watch(autoreload.get_reloader().run_loop, lambda: None)
+
+
+def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
+    """``watch()`` until it or a signal exits, then ``stop()``."""
     watcher = greenlet.getcurrent()
 
     def exit_watcher(signum: int) -> None:
@@ -124,25 +153,7 @@ def run_reloading(main: Callable[..., object], stop: Callable[[], None], **optio
 
     with signals_to_hub(exit_watcher, *STOP_SIGNALS):
         try:
-            reloader = autoreload.get_reloader()
-            autoreload.logger.info("Watching for file changes with %s", type(reloader).__name__)
-            autoreload.start_django(reloader, main, **options)
+            watch()
         finally:
             stop()
     raise AssertionError("Django's reloader only ends by an exception")
-
-
-def run_until_it_loads(run: Callable[[], None]) -> None:
-    """``run()``; if the project does not even load, show why and wait for the file to change.
-
-    Django's own ManagementUtility is that patient with ``runserver`` only.
-    """
-    try:
-        autoreload.check_errors(run)()
-    except Exception as error:
-        broken = error
-
-        def show() -> None:
-            raise broken
-
-        run_reloading(show, lambda: None)

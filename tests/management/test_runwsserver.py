@@ -1,0 +1,453 @@
+"""``runwsserver`` in a fresh project with an ordinary manage.py and the built wheel."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import websocket
+from websockets.exceptions import ConnectionClosedOK
+from websockets.sync.client import connect, unix_connect
+
+from tests.browser import chromium
+from tests.deadlines import deadline, wait_until
+
+from .projects import RunningServer, environment, free_port, running
+
+MANAGE = [sys.executable, "manage.py", "runwsserver"]
+
+
+@pytest.fixture(scope="module")
+def server(pristine: Path, env: dict[str, str]) -> Iterator[RunningServer]:
+    """As a newcomer starts it, autoreload and all."""
+    with running([*MANAGE, "0"], pristine, env) as running_server:
+        running_server.wait_until_serving()
+        yield running_server
+
+
+class TestClients:
+    def test_the_wheel_is_what_runs(self, project: Path, env: dict[str, str], installed: Path) -> None:
+        where = "import django_websocket; print(django_websocket.__file__)"
+        out = subprocess.run([sys.executable, "-c", where], cwd=project, env=env, capture_output=True, text=True)
+        assert out.stdout.startswith(str(installed))
+
+    def test_websockets(self, server: RunningServer) -> None:
+        with server.connect("/echo-once/") as client:
+            client.send("Héllo")
+            assert client.recv(timeout=deadline(10)) == "Héllo"
+            with pytest.raises(ConnectionClosedOK) as closed:
+                client.recv(timeout=deadline(10))
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1000
+        with server.connect("/lower-case/") as client:
+            for message in ("ONE", "TWO"):
+                client.send(message)
+                assert client.recv(timeout=deadline(10)) == message.lower()
+
+    def test_websocket_client(self, server: RunningServer) -> None:
+        client = websocket.create_connection(f"ws://127.0.0.1:{server.port}/echo-once/", timeout=deadline(10))
+        client.send("hello")
+        assert client.recv() == "hello"
+        opcode, _ = client.recv_data()
+        assert opcode == websocket.ABNF.OPCODE_CLOSE
+        client.shutdown()  # type: ignore[no-untyped-call]  # the library's own gap
+        client = websocket.create_connection(f"ws://127.0.0.1:{server.port}/lower-case/", timeout=deadline(10))
+        for message in ("ONE", "TWO"):
+            client.send(message)
+            assert client.recv() == message.lower()
+        client.shutdown()  # type: ignore[no-untyped-call]  # the library's own gap
+
+    def test_browser(self, server: RunningServer, program: Callable[..., str]) -> None:
+        talk = """
+            new Promise((resolve, reject) => {
+                const socket = new WebSocket(`ws://${location.host}PATH`), received = [];
+                socket.onopen = () => socket.send("Hello");
+                socket.onmessage = (event) => {
+                    received.push(event.data);
+                    if (LEAVE) socket.close(1000);
+                };
+                socket.onclose = (event) => resolve([...received, event.code, event.wasClean]);
+            })
+        """
+        with chromium(program("chromium", "chromium-browser", "google-chrome")) as page:
+            page.open(f"http://127.0.0.1:{server.port}/admin/login/")
+            once = talk.replace("PATH", "/echo-once/").replace("LEAVE", "false")
+            assert page.run(once) == ["Hello", 1000, True]
+            lower = talk.replace("PATH", "/lower-case/").replace("LEAVE", "true")
+            assert page.run(lower) == ["hello", 1000, True]
+
+    def test_plain_http(self, server: RunningServer) -> None:
+        assert server.get("/lower-case/?message=ABC") == (200, "abc")
+        assert server.get("/echo-once/")[0] == 400
+
+    def test_log(self, server: RunningServer) -> None:
+        server.get("/lower-case/?message=LOGGED")
+        server.wait_for('"GET /lower-case/?message=LOGGED HTTP/1.1" 200 6')
+        with server.connect("/lower-case/?logged") as client:
+            for message in ("ONE", "TWO"):
+                client.send(message)
+                client.recv(timeout=deadline(10))
+        server.wait_for('"WEBSOCKET /lower-case/?logged" 1000 0.')
+        assert "s 2 in 2 out" in server.output
+
+    def test_open_files(self, server: RunningServer) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        (child,) = _children(server.process.pid)
+        assert resource.prlimit(child, resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+class TestStaticFiles:
+    def test_served(self, server: RunningServer) -> None:
+        assert server.get("/static/admin/css/base.css")[0] == 200
+
+    def test_nostatic(self, project: Path, env: dict[str, str]) -> None:
+        with running([*MANAGE, "--noreload", "--nostatic", "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/static/admin/css/base.css")[0] == 404
+
+    @pytest.mark.parametrize(("options", "status"), [([], 404), (["--insecure"], 200)])
+    def test_without_debug(self, project: Path, env: dict[str, str], options: list[str], status: int) -> None:
+        with (project / "mysite" / "settings.py").open("a") as settings:
+            settings.write("\nDEBUG = False\nALLOWED_HOSTS = ['127.0.0.1']\n")
+        with running([*MANAGE, "--noreload", *options, "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/static/admin/css/base.css")[0] == status
+
+    def test_not_installed(self, project: Path, env: dict[str, str]) -> None:
+        with (project / "mysite" / "settings.py").open("a") as settings:
+            settings.write("\nINSTALLED_APPS.remove('django.contrib.staticfiles')\n")
+        run = subprocess.run([*MANAGE, "--help"], cwd=project, env=env, capture_output=True, text=True)
+        assert run.returncode == 0
+        assert "--noreload" in run.stdout
+        assert "--nostatic" not in run.stdout
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("address", [["[::1]:0"], ["-6", "0"]])
+    def test_ipv6(self, project: Path, env: dict[str, str], address: list[str]) -> None:
+        with running([*MANAGE, "--noreload", *address], project, env) as server:
+            server.wait_until_serving()
+            with connect(f"ws://[::1]:{server.port}/echo-once/", proxy=None) as client:
+                client.send("six")
+                assert client.recv(timeout=deadline(10)) == "six"
+
+    def test_unix(self, project: Path, env: dict[str, str]) -> None:
+        path = str(project / "s")
+        with running([*MANAGE, "--noreload", f"unix:{path}"], project, env) as server:
+            server.wait_until_serving()
+            with unix_connect(path, "ws://localhost/echo-once/") as client:
+                client.send("unix")
+                assert client.recv(timeout=deadline(10)) == "unix"
+
+    def test_inherited(self, project: Path, env: dict[str, str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            fd = listener.fileno()
+            with running([*MANAGE, "--noreload", f"fd://{fd}"], project, env, pass_fds=[fd]) as server:
+                server.wait_until_serving()
+                server.port = listener.getsockname()[1]
+                assert server.get("/lower-case/?message=FD") == (200, "fd")
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]])
+    def test_in_use(self, project: Path, env: dict[str, str], reload: list[str]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            run = subprocess.run([*MANAGE, *reload, address], cwd=project, env=env, capture_output=True, text=True)
+        assert "Error: That port is already in use." in run.stderr
+        assert run.returncode == 1
+
+    def test_not_here(self, project: Path, env: dict[str, str]) -> None:
+        run = subprocess.run([*MANAGE, "192.0.2.1:0"], cwd=project, env=env, capture_output=True, text=True)
+        assert "Error: That IP address can't be assigned to." in run.stderr
+        assert run.returncode == 1
+
+    def test_no_address(self, project: Path, env: dict[str, str]) -> None:
+        run = subprocess.run([*MANAGE, "nonsense"], cwd=project, env=env, capture_output=True, text=True)
+        assert '"nonsense" is not a valid port number or address:port pair.' in run.stderr
+        assert run.returncode == 1
+
+
+class TestStopping:
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+    def test_signal(self, project: Path, env: dict[str, str], reload: list[str], signum: signal.Signals) -> None:
+        """An open websocket gets 1001, the exit status is 0, and nothing is left running."""
+        with running([*MANAGE, *reload, "0"], project, env) as server:
+            server.wait_until_serving()
+            children = _children(server.process.pid)
+            with server.connect("/lower-case/") as client:
+                client.send("A")
+                assert client.recv(timeout=deadline(10)) == "a"
+                server.process.send_signal(signum)
+                with pytest.raises(ConnectionClosedOK) as closed:
+                    client.recv(timeout=deadline(10))
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1001
+            assert server.process.wait(deadline(15)) == 0
+            assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+            assert "Traceback" not in server.output
+
+    def test_terminal(self, project: Path, env: dict[str, str]) -> None:
+        """Ctrl-C reaches the whole process group at once."""
+        with running([*MANAGE, "0"], project, env) as server:
+            server.wait_until_serving()
+            os.killpg(server.process.pid, signal.SIGINT)
+            assert server.process.wait(deadline(15)) == 0
+            assert "Traceback" not in server.output
+
+    def test_a_view_gets_its_time(self, project: Path, env: dict[str, str]) -> None:
+        """What a view does once its websocket is closed is waited for."""
+        (project / "mysite" / "views.py").write_text(
+            "import time\nfrom django_websocket import require_websocket\n"
+            "@require_websocket\ndef echo_once(request):\n"
+            "    request.websocket.wait()\n    time.sleep(1)\n    print('tidied up', flush=True)\n"
+            "lower_case = echo_once\n"
+        )
+        with running([*MANAGE, "--noreload", "0"], project, env) as server:
+            server.wait_until_serving()
+            with server.connect("/echo-once/") as client:
+                server.process.send_signal(signal.SIGTERM)
+                with pytest.raises(ConnectionClosedOK):
+                    client.recv(timeout=deadline(10))
+            assert server.process.wait(deadline(15)) == 0
+            assert "tidied up" in server.output
+
+    def test_second_signal(self, project: Path, env: dict[str, str]) -> None:
+        """A view that takes its time gets it, until somebody insists."""
+        (project / "mysite" / "views.py").write_text(
+            "import time\nfrom django_websocket import require_websocket\n"
+            "@require_websocket\ndef echo_once(request):\n"
+            "    request.websocket.wait()\n    print('stubborn', flush=True)\n    time.sleep(600)\n"
+            "lower_case = echo_once\n"
+        )
+        with running([*MANAGE, "--noreload", "0"], project, env) as server:
+            server.wait_until_serving()
+            with server.connect("/echo-once/") as client:
+                server.process.send_signal(signal.SIGTERM)
+                server.wait_for("stubborn")
+                with pytest.raises(ConnectionClosedOK):
+                    client.recv(timeout=deadline(10))
+                assert server.process.poll() is None
+                assert server.end(signal.SIGTERM) == 0
+
+    def test_while_the_hub_is_held_up(self, project: Path, env: dict[str, str]) -> None:
+        """A view that never yields can't keep the process from being stopped."""
+        (project / "mysite" / "views.py").write_text(
+            "def echo_once(request):\n    print('busy', flush=True)\n    while True: pass\nlower_case = echo_once\n"
+        )
+        with running([*MANAGE, "--noreload", "0"], project, env) as server:
+            server.wait_until_serving()
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(b"GET /echo-once/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                server.wait_for("busy")
+                server.process.send_signal(signal.SIGTERM)
+                # Two of one kind at once would count as one.
+                wait_until(lambda: not _pending(server.process.pid, signal.SIGTERM))
+                assert server.end(signal.SIGTERM) == -signal.SIGTERM
+
+
+class TestReloading:
+    def test_open_websocket(self, project: Path, env: dict[str, str]) -> None:
+        with running([*MANAGE, str(free_port())], project, env) as server:
+            server.wait_until_serving()
+            with server.connect("/lower-case/") as client:
+                client.send("A")
+                assert client.recv(timeout=deadline(10)) == "a"
+                _change(project / "mysite" / "views.py", ".lower()", ".upper()")
+                with pytest.raises(ConnectionClosedOK) as closed:
+                    client.recv(timeout=deadline(10))
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1001
+            wait_until(lambda: _answers(server, "/lower-case/?message=b", "B"), 20)
+            with server.connect("/lower-case/") as client:
+                client.send("a")
+                assert client.recv(timeout=deadline(10)) == "A"
+            assert server.end(signal.SIGTERM) == 0
+            assert "Traceback" not in server.output
+
+    @pytest.mark.parametrize(
+        ("file", "right", "wrong", "complaint"),
+        [
+            ("views.py", "from django.http import", "from nowhere import", "ModuleNotFoundError"),
+            ("urls.py", "urlpatterns = [", "urlpatterns = (", "SyntaxError"),
+            ("settings.py", "INSTALLED_APPS = [", "import nowhere\nINSTALLED_APPS = [", "ModuleNotFoundError"),
+            ("settings.py", "DEBUG = True", "DEBUG = ", "SyntaxError"),
+        ],
+    )
+    def test_error(self, project: Path, env: dict[str, str], file: str, right: str, wrong: str, complaint: str) -> None:
+        """Code that doesn't load is complained about, and waited for."""
+        path = project / "mysite" / file
+        with running([*MANAGE, str(free_port())], project, env) as server:
+            server.wait_until_serving()
+            _change(path, right, wrong)
+            server.wait_for(complaint)
+            _change_until(path, wrong, right, lambda: _answers(server, "/lower-case/?message=B", "b"))
+            assert server.end(signal.SIGTERM) == 0
+
+    def test_signal_while_broken(self, project: Path, env: dict[str, str]) -> None:
+        with running([*MANAGE, "0"], project, env) as server:
+            server.wait_until_serving()
+            _change(project / "mysite" / "settings.py", "DEBUG = True", "DEBUG = ")
+            server.wait_for("SyntaxError")
+            assert server.end(signal.SIGTERM) == 0
+
+
+class TestEntry:
+    """However it is started, the process that serves is patched, and otherwise as it was."""
+
+    VIEW = (
+        "import os, sys, json, threading\nfrom django.http import HttpResponse\n"
+        "from django.db import connections\n"
+        "def echo_once(request):\n"
+        "    import __main__\n"
+        "    return HttpResponse(json.dumps([sys.warnoptions, sys._xoptions, sys.argv, sys.path[0],\n"
+        "        type(connections._connections._storage).__module__]))\n"
+        "lower_case = echo_once\n"
+    )
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    def test_flags(self, project: Path, env: dict[str, str], reload: list[str]) -> None:
+        (project / "mysite" / "views.py").write_text(self.VIEW)
+        arguments = ["runwsserver", *reload, "0"]
+        command = [sys.executable, "-Wdefault::ImportWarning", "-Xutf8", "manage.py", *arguments]
+        with running(command, project, env) as server:
+            server.wait_until_serving()
+            expected = ["manage.py", *arguments]
+            status, body = server.get("/echo-once/")
+            assert status == 200
+            warn, extra, argv, path, storage = json.loads(body)
+            assert warn == ["default::ImportWarning"]
+            assert extra == {"utf8": True}
+            assert argv == expected
+            assert path == str(project)
+            assert storage == "eventlet.corolocal"
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    @pytest.mark.parametrize("how", [["-m", "django"], [str(Path(sys.executable).parent / "django-admin")]])
+    def test_django(self, project: Path, installed: Path, how: list[str], reload: list[str]) -> None:
+        env = environment(installed, DJANGO_SETTINGS_MODULE="mysite.settings")
+        env["PYTHONPATH"] += os.pathsep + str(project)
+        with running([sys.executable, *how, "runwsserver", *reload, "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            with server.connect("/echo-once/") as client:
+                client.send("b")
+                assert client.recv(timeout=deadline(10)) == "b"
+
+    def test_script_elsewhere(self, project: Path, tmp_path: Path, env: dict[str, str]) -> None:
+        """The script's directory is on the path, not the one where the command is given."""
+        command = [sys.executable, str(project / "manage.py"), "runwsserver", "--noreload", "0"]
+        with running(command, tmp_path, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=A") == (200, "a")
+
+    def test_warnings_are_errors(self, project: Path, env: dict[str, str]) -> None:
+        """Nothing on our way warns, eventlet's own notice included."""
+        with running([sys.executable, "-Werror", "manage.py", "runwsserver", "0"], project, env) as server:
+            server.wait_until_serving()
+            with server.connect("/echo-once/") as client:
+                client.send("b")
+                assert client.recv(timeout=deadline(10)) == "b"
+            assert server.end(signal.SIGTERM) == 0
+            assert "Warning" not in server.output
+
+    @pytest.mark.parametrize("reload", ["True", "False"])
+    def test_call_command(self, project: Path, installed: Path, reload: str) -> None:
+        program = (
+            "import django; django.setup(); from django.core.management import call_command;"
+            f"call_command('runwsserver', '0', use_reloader={reload})"
+        )
+        env = environment(installed, DJANGO_SETTINGS_MODULE="mysite.settings")
+        run = subprocess.run([sys.executable, "-c", program], cwd=project, env=env, capture_output=True, text=True)
+        assert "CommandError" in run.stderr
+        assert "from django_websocket.serving.patch import patch; patch()" in run.stderr
+
+    def test_call_command_in_a_patched_program(self, project: Path, installed: Path) -> None:
+        program = (
+            "from django_websocket.serving.patch import patch; patch();"
+            "import django; django.setup(); from django.core.management import call_command;"
+            "call_command('runwsserver', '0', use_reloader=False)"
+        )
+        env = environment(installed, DJANGO_SETTINGS_MODULE="mysite.settings")
+        with running([sys.executable, "-c", program], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            assert server.end(signal.SIGTERM) == 0
+
+
+class TestChecks:
+    CHECK = (
+        "from django.core.checks import Error, register\n"
+        "@register\ndef broken(app_configs, **kwargs):\n    return [Error('all wrong', id='mysite.E001')]\n"
+    )
+
+    def test_run(self, project: Path, env: dict[str, str]) -> None:
+        with (project / "mysite" / "__init__.py").open("a") as module:
+            module.write(self.CHECK)
+        command = [*MANAGE, "--noreload", "0"]
+        run = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=deadline(20))
+        assert "Performing system checks..." in run.stdout
+        assert "all wrong" in run.stderr
+        assert run.returncode == 1
+
+    def test_skipped(self, project: Path, env: dict[str, str]) -> None:
+        with (project / "mysite" / "__init__.py").open("a") as module:
+            module.write(self.CHECK)
+        with running([*MANAGE, "--noreload", "--skip-checks", "0"], project, env) as server:
+            server.wait_until_serving()
+            assert "system checks" not in server.output
+            assert "unapplied migration(s)" in server.output
+
+    def test_allowed_hosts(self, project: Path, env: dict[str, str]) -> None:
+        _change(project / "mysite" / "settings.py", "DEBUG = True", "DEBUG = False")
+        run = subprocess.run([*MANAGE, "0"], cwd=project, env=env, capture_output=True, text=True)
+        assert "You must set settings.ALLOWED_HOSTS if DEBUG is False." in run.stderr
+        assert run.returncode == 1
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _pending(pid: int, signum: signal.Signals) -> bool:
+    """Is the signal still on its way to the process?"""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(mask >> (signum - 1) & 1 for mask in masks)
+
+
+def _change(path: Path, old: str, new: str) -> None:
+    """Edit a file, and make sure that a look at its time shows it."""
+    text = path.read_text()
+    assert old in text
+    before = path.stat().st_mtime
+    path.write_text(text.replace(old, new))
+    os.utime(path, (time.time(), max(time.time(), before + 1)))
+
+
+def _change_until(path: Path, old: str, new: str, condition: Callable[[], bool]) -> None:
+    """Edit a file, and touch it again: a watcher that looks once a second may not have seen it before."""
+    _change(path, old, new)
+    for _ in range(4):
+        try:
+            wait_until(condition, 6)
+        except AssertionError:
+            _change(path, new, new)
+        else:
+            return
+    wait_until(condition, 20)
+
+
+def _answers(server: RunningServer, path: str, body: str) -> bool:
+    try:
+        return server.get(path) == (200, body)
+    except OSError:
+        return False

@@ -42,9 +42,10 @@ def _parse(origin: str) -> Parsed | None:
     except ValueError:
         return None
     host = parts.hostname
-    if not parts.scheme or not host or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+    if not parts.scheme or not host:
         return None
-    if any(character.isspace() for character in origin):
+    # RFC 6454, section 6.2: a scheme, "://", a host, and a port perhaps. urlsplit() overlooks what stands for nothing.
+    if any(character in "/?#@" for character in origin.partition("://")[2]) or any(map(str.isspace, origin)):
         return None
     return parts.scheme, host, port if port is not None else _DEFAULT_PORTS.get(parts.scheme)
 

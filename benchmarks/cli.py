@@ -33,7 +33,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="does everything still run? A minute, figures are no good")
     parser.add_argument("--servers", help="comma-separated, or all; --list names them")
     parser.add_argument("--workloads", help="comma-separated, or all; --list names them")
-    parser.add_argument("--rounds", type=int, help="how often every cell is measured")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="how often every cell is measured; by default the longest workloads once, all others three times",
+    )
     parser.add_argument("--duration", type=float, help="seconds for one cell in one round")
     parser.add_argument("--warmup", type=float, help="seconds before that")
     parser.add_argument("--budget", type=float, help="seconds after which no round is begun that would not end")
@@ -49,12 +53,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
     elif options.quick:
         default_servers, default_workloads, rounds, duration, warmup = QUICK_SERVERS, QUICK, 1, 1.0, 0.2
     else:
-        default_servers, default_workloads, rounds, duration, warmup = "all", FULL, 5, 2.0, 0.5
+        default_servers, default_workloads, rounds, duration, warmup = "all", FULL, 3, 2.0, 0.5
     names = options.workloads or default_workloads
     return Plan(
         servers=servers.chosen(options.servers or default_servers),
         workloads=workloads.chosen(",".join(workloads.WORKLOADS) if names == "all" else names),
         rounds=options.rounds or rounds,
+        repeat_all=options.rounds is not None,
         duration=options.duration or duration,
         warmup=options.warmup if options.warmup is not None else warmup,
         budget=options.budget or float("inf"),

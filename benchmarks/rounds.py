@@ -29,8 +29,9 @@ class Plan:
     servers: Sequence[Server]
     workloads: Sequence[Workload]
     rounds: int
-    duration: float
-    warmup: float
+    repeat_all: bool = False  # also the workloads for which one round will do
+    duration: float = 2.0
+    warmup: float = 0.5
     budget: float = math.inf  # seconds after which no further round is begun
 
 
@@ -59,7 +60,8 @@ def run(plan: Plan) -> list[Cell]:
         if number and time.monotonic() - start > plan.budget * number / (number + 1):
             print(f"benchmarks: stopped after {number} rounds, to end in time", file=sys.stderr)
             break
-        for batch in _batches(plan.workloads):
+        again = [w for w in plan.workloads if not (number and w.once and not plan.repeat_all)]
+        for batch in _batches(again):
             # Every other round runs backwards, so that nobody always follows the same neighbour.
             for server in plan.servers if number % 2 == 0 else reversed(plan.servers):
                 wanted = [w for w in batch if _is_open(cells.get((w.name, server.name)))]

@@ -37,6 +37,7 @@ class Workload:
     figure: Figure = MESSAGES
     fresh: bool = False
     seconds: float = 0.0  # its own duration, where that of the run would not do
+    once: bool = False  # long, and its figure hardly varies: one round will do
 
     def refusal(self, server: Server) -> str | None:
         """Why ``server`` is not asked; an empty reason when it is not of that kind; None when it is asked."""
@@ -99,6 +100,7 @@ _WORKLOADS = [
             Job("fanout", clients=n),
             DELIVERIES,
             fresh=True,
+            once=n > 1000,
         )
         for n in (100, 1000, 10_000)
     ),
@@ -107,7 +109,15 @@ _WORKLOADS = [
         for n in (1000, 5000)
     ),
     *(
-        Workload(f"idle-{n}", f"Memory of {n} idle sockets", "idle", Job("idle", clients=n), MEMORY, fresh=True)
+        Workload(
+            f"idle-{n}",
+            f"Memory of {n} idle sockets",
+            "idle",
+            Job("idle", clients=n),
+            MEMORY,
+            fresh=True,
+            once=n > 1000,
+        )
         for n in (1000, 5000, 15_000)
     ),
     *(
@@ -118,6 +128,7 @@ _WORKLOADS = [
             Job("idle", clients=n),
             SHARE,
             fresh=True,
+            once=True,
             seconds=40.0,  # two of everybody's ping intervals
         )
         for n in (1000, 15_000)

@@ -21,7 +21,7 @@ def test_every_plan_names_what_exists(arguments: list[str]) -> None:
 def test_the_options_win_over_the_plan() -> None:
     options = ["--quick", "--servers", "floor,ours", "--workloads", "echo-64k", "--rounds", "7", "--warmup", "0"]
     plan = cli.plan_of(cli.parse(options))
-    assert plan == Plan([SERVERS["ours"], SERVERS["floor"]], [WORKLOADS["echo-64k"]], 7, 1.0, 0.0)
+    assert plan == Plan([SERVERS["ours"], SERVERS["floor"]], [WORKLOADS["echo-64k"]], 7, True, 1.0, 0.0)
 
 
 def test_unknown_names_are_refused() -> None:

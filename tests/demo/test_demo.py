@@ -1,0 +1,136 @@
+"""The demo project, under its own manage_ws.py."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Page, chromium
+from tests.conftest import ROOT
+from tests.deadlines import deadline
+from tests.management.projects import RunningServer, environment, running
+
+MANAGE_WS = [sys.executable, str(ROOT / "manage_ws.py")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running([*MANAGE_WS, "runwsserver", "0"], tmp_path_factory.mktemp("demo"), environment(ROOT)) as demo:
+        demo.wait_until_serving()
+        yield demo
+        assert demo.end(signal.SIGTERM) == 0
+
+
+@pytest.fixture(scope="module")
+def page(server: RunningServer, program: Callable[..., str]) -> Iterator[Page]:
+    with chromium(program("chromium", "chromium-browser", "google-chrome")) as browser:
+        browser.open(f"http://127.0.0.1:{server.port}/")
+        yield browser
+
+
+class Section:
+    """One view's part of the page."""
+
+    def __init__(self, page: Page, identifier: str) -> None:
+        self.page = page
+        self.selector = f"document.getElementById({json.dumps(identifier)})"
+
+    def click(self, button: str) -> None:
+        self.page.run(f"{self.selector}.querySelector({json.dumps(f'button{button}')}).click()")
+
+    def type(self, message: str) -> None:
+        self.page.run(f"{self.selector}.querySelector('input').value = {json.dumps(message)}")
+
+    def wait_for_log(self, *lines: str) -> None:
+        """Wait until the log ends with ``lines``, each "kind text"."""
+        log = f"[...{self.selector}.querySelectorAll('li')].map((li) => `${{li.dataset.kind}} ${{li.textContent}}`)"
+        self.page.wait_for(f"JSON.stringify({log}.slice(-{len(lines)})) === {json.dumps(_compact(lines))}")
+
+    def wait_for_state(self, state: str) -> None:
+        self.page.wait_for(f"{self.selector}.querySelector('output').value === {json.dumps(state)}")
+
+
+def _compact(lines: tuple[str, ...]) -> str:
+    """As JavaScript's JSON.stringify() writes it."""
+    return json.dumps(lines, separators=(",", ":"), ensure_ascii=False)
+
+
+class TestPage:
+    def test_echo(self, page: Page) -> None:
+        section = Section(page, "echo")
+        section.wait_for_state("closed")
+        section.type("Hello, Wörld")
+        section.click("[type=submit]")
+        section.wait_for_log("note open", "sent Hello, Wörld", "received Hello, Wörld")
+        section.wait_for_state("open")
+        section.type("again")
+        section.click("[type=submit]")
+        section.wait_for_log("sent again", "received again")
+        section.click("[name=toggle]")
+        section.wait_for_log("note closed with 1000")
+        section.wait_for_state("closed")
+
+    def test_echo_once(self, page: Page) -> None:
+        section = Section(page, "echo-once")
+        for _ in range(2):
+            section.type("one")
+            section.click("[type=submit]")
+            section.wait_for_log("note open", "sent one", "received one", "note closed with 1000")
+
+    def test_lower_case(self, page: Page) -> None:
+        section = Section(page, "lower-case")
+        section.type("LOUD")
+        section.click("[type=submit]")
+        section.wait_for_log("sent LOUD", "received loud")
+        section.click("[name=http]")
+        section.wait_for_log("sent GET LOUD", "received loud")
+
+    def test_message_is_shown_as_text(self, page: Page) -> None:
+        section = Section(page, "echo")
+        section.type("<b>bold</b>")
+        section.click("[type=submit]")
+        section.wait_for_log("sent <b>bold</b>", "received <b>bold</b>")
+
+
+class TestProject:
+    def test_views(self, server: RunningServer) -> None:
+        with server.connect("/echo/") as client:
+            for message in ("text", b"\x00bytes"):
+                client.send(message)
+                assert client.recv(timeout=deadline(10)) == message
+        assert server.get("/lower-case/?message=ABC") == (200, "abc")
+        assert server.get("/echo/")[0] == 400
+        assert server.get("/admin/login/")[0] == 200
+        assert server.get("/static/admin/css/base.css")[0] == 200
+
+    def test_checks(self, tmp_path: Path) -> None:
+        run = manage("check", tmp_path)
+        assert (run.returncode, run.stdout.strip()) == (0, "System check identified no issues (0 silenced).")
+
+    def test_secret_key(self, tmp_path: Path) -> None:
+        """There is a default for a first run, and none for production."""
+        run = manage("check", tmp_path, DEBUG="0")
+        assert run.returncode == 1
+        assert "Set SECRET_KEY in the environment" in run.stderr
+        assert manage("check", tmp_path, DEBUG="0", SECRET_KEY="x").returncode == 0
+
+    def test_production(self, tmp_path: Path) -> None:
+        env = environment(ROOT, DEBUG="0", SECRET_KEY="x", ALLOWED_HOSTS="example.com, 127.0.0.1")
+        with running([*MANAGE_WS, "runwsserver", "--noreload", "0"], tmp_path, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=ABC") == (200, "abc")
+            assert server.get("/static/admin/css/base.css")[0] == 404
+            with server.connect("/echo-once/") as client:
+                client.send("hello")
+                assert client.recv(timeout=deadline(10)) == "hello"
+
+
+def manage(command: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = environment(ROOT, **variables)
+    return subprocess.run([*MANAGE_WS, command], cwd=cwd, env=env, capture_output=True, text=True)

@@ -249,8 +249,12 @@ class _Opening:
                 websocket.close(code)
                 self._send_closed(request, transport)
         finally:
-            if self._loan.is_separate:
-                release_connections(final=True)
+            try:
+                if self._loan.is_separate:
+                    release_connections(final=True)
+            finally:
+                if transport is not None:
+                    transport.view_ended()
 
     def _send_closed(self, request: HttpRequest, transport: Transport) -> None:
         websocket = self._websocket

@@ -67,6 +67,9 @@ class Transport(Protocol):
     def finish(self) -> None:
         """The view has taken all messages and seen the end: send the close frame that waited for that."""
 
+    def view_ended(self) -> None:
+        """The view has ended, all that follows it too."""
+
     @property
     def buffered_amount(self) -> int:
         """Bytes that wait for the kernel."""

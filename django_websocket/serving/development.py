@@ -6,12 +6,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
-
 from .patch import eventlet
 from .reloading import STOP_SIGNALS, is_reloading
 from .server import AccessEntry, Server
 from .signals import signals_to_hub
+from .site import SiteServer
 from .sockets import bind_sockets
 
 if TYPE_CHECKING:
@@ -43,13 +42,7 @@ class RunserverServer:
         """The real port where the caller asked for any; None for a Unix socket."""
 
     def set_app(self, application: WSGIApplication) -> None:
-        self._server = Server(
-            application,
-            self._listeners,
-            access_log=log_request,
-            websocket_log=log_websocket,
-            on_connection_end=connections.close_all,
-        )
+        self._server = SiteServer(application, self._listeners, access_log=log_request, websocket_log=log_websocket)
 
     def serve_forever(self) -> None:
         """Serve until a signal or :meth:`stop_and_wait` says stop, and what was open then has ended."""

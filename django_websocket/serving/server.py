@@ -79,6 +79,7 @@ class Server:
         self.websocket_log = websocket_log
         self.stopping = False
         self.websockets: set[EventletTransport] = set()
+        """Those whose socket is open or whose view runs."""
         self.liveness = Liveness()
         self._connections: set[Connection] = set()
         self._open = 0
@@ -162,12 +163,16 @@ class Server:
 
     def websocket_closed(self, transport: EventletTransport) -> None:
         """The socket of ``transport`` is closed. May be called on the hub."""
-        self.websockets.discard(transport)
         self.liveness.discard(transport)
         if self.websocket_log is not None:
             # From a greenlet: a log handler may wait for a lock, and the hub can't.
             eventlet.spawn_n(self._log_websocket, transport)
         self.connection_closed()
+
+    def websocket_ended(self, transport: EventletTransport) -> None:
+        """The socket of ``transport`` is closed, and its view has ended."""
+        self.websockets.discard(transport)
+        self._look_whether_done()
 
     def _log_websocket(self, transport: EventletTransport) -> None:
         try:
@@ -240,7 +245,8 @@ class Server:
         self._timer = hub.schedule_call_global(KILL_SECONDS, self._finish)
 
     def _look_whether_done(self) -> None:
-        if self.stopping and self._open <= 0:
+        # A view may go on for a while after its socket was closed.
+        if self.stopping and self._open <= 0 and not self.websockets:
             self._finish()
 
     def _finish(self) -> None:

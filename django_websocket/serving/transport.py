@@ -77,6 +77,7 @@ class EventletTransport:
         "_send",
         "_server",
         "_sock",
+        "_view_ended",
         "_waiter",
         "_wake_scheduled",
         "bytes_received",
@@ -108,6 +109,7 @@ class EventletTransport:
         self._wake_scheduled = False
         self._deadline: Any = None
         self._lost = False
+        self._view_ended = False
         self._budget = BUDGET
         self._ping_id = 0
         self._ping_time = 0.0
@@ -233,10 +235,12 @@ class EventletTransport:
             timer = self._hub.schedule_call_global(timeout, self._on_timeout)
         self._budget = BUDGET
         hub = self._hub
-        current = self._waiter = greenlet.getcurrent()
+        current = greenlet.getcurrent()
+        self._waiter = current
         try:
             # hub.switch() sees to the parent first; a view has the right one since it was resumed.
-            return bool(hub.greenlet.switch() if current.parent is hub.greenlet else hub.switch())
+            settled: bool = current.parent is hub.greenlet
+            return bool(hub.greenlet.switch() if settled else hub.switch())
         finally:
             self._waiter = None
             if timer is not None:
@@ -431,6 +435,15 @@ class EventletTransport:
             logger.exception("Closing a websocket's socket failed")
         self._wake()
         self._server.websocket_closed(self)
+        self._look_whether_ended()
+
+    def view_ended(self) -> None:
+        self._view_ended = True
+        self._look_whether_ended()
+
+    def _look_whether_ended(self) -> None:
+        if self._lost and self._view_ended:
+            self._server.websocket_ended(self)
 
     def time_out(self, reason: str) -> None:
         """The client is gone: say 1011 to whoever may still be there, and drop the socket."""

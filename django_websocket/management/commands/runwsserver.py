@@ -46,9 +46,7 @@ class Command(Runserver):
         super().add_arguments(parser)
         for action in parser._actions:
             if action.dest == "addrport":
-                action.help = (
-                    "Optional port number, ipaddr:port, unix:path, or fd://number for an inherited socket"
-                )
+                action.help = "Optional port number, ipaddr:port, unix:path, or fd://number for an inherited socket"
             elif action.dest == "use_threading":
                 action.help = "Has no effect: requests always run in green threads."
         # With True Django's run() would mix its threads into our server.

@@ -46,7 +46,7 @@ class RawSocket:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(deadline(10))
         self.sock.connect(("127.0.0.1", port))
-        self._received = b""
+        self._received = bytearray()
         lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *(f"{k}: {v}" for k, v in HANDSHAKE.items())]
         self.send("\r\n".join([*lines, "", ""]).encode() + behind)
 
@@ -58,7 +58,7 @@ class RawSocket:
         while b"\r\n\r\n" not in self._received:
             self._receive()
         head, _, self._received = self._received.partition(b"\r\n\r\n")
-        return head.decode("latin-1")
+        return bytes(head).decode("latin-1")
 
     def opened(self) -> RawSocket:
         assert self.head().startswith("HTTP/1.1 101 ")
@@ -73,7 +73,8 @@ class RawSocket:
     def _take(self, count: int) -> bytes:
         while len(self._received) < count:
             self._receive()
-        taken, self._received = self._received[:count], self._received[count:]
+        taken = bytes(self._received[:count])
+        del self._received[:count]
         return taken
 
     def frame(self) -> tuple[int, bytes]:
@@ -99,7 +100,8 @@ class RawSocket:
             while True:
                 self._receive()
         except EOFError:
-            rest, self._received = self._received, b""
+            rest = bytes(self._received)
+            self._received.clear()
             return rest
 
     def shut_down(self) -> None:

@@ -47,7 +47,7 @@ USE_I18N = True
 
 LOGGING = {
     "version": 1,
-    "disable_existing_loggers": True,
+    "disable_existing_loggers": False,
     "formatters": {"json": {"()": "tests.site.journal.JsonLines"}},
     "handlers": {
         "file": {

@@ -7,6 +7,8 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 ADDRPORT ?=
 PYTEST_ARGS ?=
+CASES ?=
+QUICK ?=
 
 .PHONY: run test lint types docs conformance bench clean
 
@@ -24,11 +26,19 @@ lint: $(VENV)/.stamp-dev
 types: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 
-docs conformance bench:
+# make conformance [CASES="7.* 9.1.1"]
+conformance: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.compliance $(CASES)
+
+# make bench [QUICK=1]
+bench: $(BIN)/python
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+docs:
 	@echo "make $@: not there yet" >&2; exit 1
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .conformance benchmarks/.venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp stands for "installed as setup.cfg says now", so nothing is installed twice.

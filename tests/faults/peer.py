@@ -75,7 +75,11 @@ class Peer:
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(deadline(30))
-        self.sock.connect((host, port))
+        try:
+            self.sock.connect((host, port))
+        except OSError:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
@@ -149,11 +153,12 @@ class Peer:
         return self.message().text
 
     def closing(self) -> int:
-        """The code of the close frame that comes next; it is answered, and then the server closes."""
+        """The code of the close frame that comes next; it is answered, then the server closes, and so do we."""
         received = self.message()
         code = received.code
         self.send(frame(CLOSE, received.payload[:2]))
         assert self.rest() == b"", "nothing follows a close frame"
+        self.sock.close()
         return code
 
     def rest(self) -> bytes:
@@ -167,8 +172,9 @@ class Peer:
         return rest
 
     def gone(self) -> bool:
-        """Whether the connection is at its end, whatever was sent before that."""
+        """Whether the server closes, whatever it sends before that; then we do, too."""
         self.rest()
+        self.sock.close()
         return True
 
     def reset(self) -> None:

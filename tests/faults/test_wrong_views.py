@@ -120,3 +120,15 @@ def test_no_byte_of_http_follows_a_101(served: Served) -> None:
                 peer.sock.shutdown(1)
                 assert b"HTTP" not in peer.rest(), (path, data)
     served.wait_state(websockets=1)
+
+
+def test_an_error_of_the_database_is_an_exception_like_others(served: Served) -> None:
+    with served.open("/query_loop/") as peer:
+        peer.send_text("SELECT nonsense")
+        assert peer.text() == "OperationalError"
+        peer.send_text("SELECT 1")
+        assert peer.text() == "1"
+    with served.open("/queries/") as peer:
+        peer.send_text("SELECT nonsense")
+        assert peer.closing() == 1011
+    assert served.tracebacks("OperationalError") == 1

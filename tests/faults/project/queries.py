@@ -28,10 +28,9 @@ def plain_query(request: HttpRequest) -> HttpResponse:
 
 @require_websocket
 def queries(request: WebSocketRequest) -> None:
-    """Runs each message as a query; without one, a first one at once."""
+    """Runs each message as a query."""
     websocket = request.websocket
     assert websocket is not None
-    websocket.send(str(ask("SELECT pg_backend_pid()")))
     for message in websocket:
         websocket.send(str(ask(str(message))))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from typing import Any
 
 import greenlet
@@ -13,6 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.server import Server
 from django_websocket.sessions import session_watch
+from tests.faults.machine import Stopwatch
 
 __all__ = ["beat", "state"]
 
@@ -30,9 +30,11 @@ def resident_bytes() -> int:
 
 
 def state(request: HttpRequest) -> JsonResponse:
-    """Counts of all that could leak. ``?gc=1`` collects garbage first; the request itself is in them."""
+    """Counts of all that could leak. ``?gc`` collects garbage first, ``?forget`` drops what was told."""
     if "gc" in request.GET:
         gc.collect()
+    if "forget" in request.GET:
+        told.clear()
     hub = eventlet.hubs.get_hub()
     return JsonResponse(
         {
@@ -52,13 +54,12 @@ def state(request: HttpRequest) -> JsonResponse:
 def start_beat(seconds: float) -> None:
     """Note how late a timer of ``seconds`` is, each time."""
     hub = eventlet.hubs.get_hub()
-    last = time.perf_counter()
+    watch = Stopwatch()
 
     def tick() -> None:
-        nonlocal last
-        now = time.perf_counter()
-        _gaps.append(now - last)
-        last = now
+        nonlocal watch
+        _gaps.append(watch.seconds())
+        watch = Stopwatch()
         hub.schedule_call_global(seconds, tick)
 
     hub.schedule_call_global(seconds, tick)

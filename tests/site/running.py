@@ -279,9 +279,11 @@ def serve_site(directory: Path, **options: Any) -> Iterator[Site]:
             assert port, (directory / "stderr").read_text()
             site = Site(process, int(port), directory)
             yield site
-            site.assert_quiet()
-            process.send_signal(signal.SIGTERM)
+            if process.poll() is None:
+                site.assert_quiet()
+                process.send_signal(signal.SIGTERM)
             assert process.wait(deadline(10)) == 0
+            assert site.take_log() == []
             assert (directory / "stderr").read_text() == ""
         finally:
             process.kill()

@@ -81,9 +81,7 @@ def chromium(program: str) -> Iterator[Page]:
             port_file = Path(profile, "DevToolsActivePort")
             wait_until(lambda: port_file.exists() and "\n" in port_file.read_text(), 30, "the browser's port")
             port = port_file.read_text().split("\n")[0]
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{port}/json/list", timeout=deadline(20)
-            ) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=deadline(20)) as response:
                 (url,) = (t["webSocketDebuggerUrl"] for t in json.load(response) if t["type"] == "page")
             with connect(url, max_size=None, compression=None, proxy=None) as devtools:
                 yield Page(devtools)

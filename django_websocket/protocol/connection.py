@@ -13,7 +13,7 @@ still welcome. Until then the frame waits in :attr:`Connection.close_frame`.
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import InvalidPayload, MessageTooBig, PolicyViolation, ProtocolError
 from .frames import (
@@ -41,6 +41,9 @@ Message = str | bytes
 #: Frames that one message may consist of. An honest client sends a few large ones.
 MAX_FRAGMENTS = 1024
 
+#: Pieces of a message that are kept as they came. Beyond that they are joined, for a client may send single bytes.
+MAX_PARTS = 256
+
 _utf8_decode = codecs.utf_8_decode
 
 
@@ -52,13 +55,13 @@ class Connection:
         "_fragments",
         "_inflater",
         "_is_text",
+        "_length",
         "_mask",
         "_max_queue",
         "_max_size",
         "_message",
         "_message_fin",
         "_queued",
-        "_remaining",
         "_size",
         "_tail",
         "_utf8_tail",
@@ -75,6 +78,7 @@ class Connection:
         "messages_sent",
         "pong",
         "pongs",
+        "remaining",
     )
 
     def __init__(
@@ -113,10 +117,12 @@ class Connection:
         self._deflate = deflate
         self._queued = 0  # bytes of messages since the queue was last empty, but for the first
         self._tail = b""  # an incomplete frame header or control frame
-        # The data frame that is being received, and the message it belongs to.
-        self._remaining = 0
+        self.remaining = 0
+        """Bytes that the data frame being received still lacks."""
+        # The rest of what is known of that frame, and the message it belongs to.
         self._mask = b""
-        self._message: bytearray | None = None
+        self._message: list[Any] | None = None  # its pieces, all of str or all of bytes
+        self._length = 0  # bytes in them
         self._message_fin = False
         self._size = 0  # payload bytes that the message's frames announced
         self._is_text = False
@@ -179,7 +185,7 @@ class Connection:
         self._tail = b""
         self._message = None
         self._inflater = None
-        self._remaining = 0
+        self.remaining = 0
         self._utf8_tail = b""
         if self.close_code is None:
             self.close_code = code
@@ -194,11 +200,11 @@ class Connection:
         pos = 0
         end = len(data)
         while True:
-            if self._remaining:
-                chunk = data[pos : pos + self._remaining]
+            if self.remaining:
+                chunk = data[pos : pos + self.remaining]
                 pos += len(chunk)
                 self._receive_payload(chunk)
-                if self._remaining:
+                if self.remaining:
                     return
             if messages and (
                 len(messages) >= self._max_queue or (self._queued > self._max_size and self._recount() > self._max_size)
@@ -315,7 +321,8 @@ class Connection:
     def _begin_frame(self, first: int, length: int, mask: bytes) -> None:
         opcode = first & 0x0F
         if opcode != CONTINUATION:
-            self._message = bytearray()
+            self._message = []
+            self._length = 0
             self._is_text = opcode == TEXT
             self._fragments = 0
             self._size = 0
@@ -324,48 +331,50 @@ class Connection:
         self._size += length
         self._message_fin = first >= 0x80
         self._mask = mask
-        self._remaining = length
+        self.remaining = length
 
     def _receive_payload(self, chunk: bytes) -> None:
         """Take in a piece of the current data frame's payload, which may be all of it, or nothing."""
-        message = self._message
-        assert message is not None, "a payload belongs to a message"
+        parts = self._message
+        assert parts is not None, "a payload belongs to a message"
         if chunk:
             plain = apply_mask(chunk, self._mask)
-            self._remaining -= len(chunk)
+            self.remaining -= len(chunk)
             if turn := len(chunk) % 4:
                 self._mask = self._mask[turn:] + self._mask[:turn]
-            self._add(message, plain)
-        if self._remaining or not self._message_fin:
+            self._add(parts, plain)
+        if self.remaining or not self._message_fin:
             return
         if self._inflater is not None:
-            self._add(message, self._inflater.TAIL)
+            self._add(parts, self._inflater.TAIL)
             self._inflater = None
         if self._utf8_tail:
             raise InvalidPayload("text message ends within a character")
         self._message = None
         self.messages_received += 1
-        self._queued += len(message)
-        self.messages.append(str(message, "utf-8") if self._is_text else bytes(message))
+        self._queued += self._length
+        self.messages.append(_join(parts, self._is_text))
 
-    def _add(self, message: bytearray, plain: bytes) -> None:
+    def _add(self, parts: list[Any], plain: bytes) -> None:
         if self._inflater is not None:
-            plain = self._inflater.inflate(plain, self._max_size + 1 - len(message))
-            if len(message) + len(plain) > self._max_size:
+            plain = self._inflater.inflate(plain, self._max_size + 1 - self._length)
+            if self._length + len(plain) > self._max_size:
                 raise MessageTooBig(f"message inflates to more than the {self._max_size} bytes that are allowed")
-        if self._is_text:
-            self._check_text(plain)
-        message += plain
+        self._length += len(plain)
+        parts.append(self._decode(plain) if self._is_text else plain)
+        if len(parts) >= MAX_PARTS:
+            parts[:] = [_join(parts, self._is_text)]
 
-    def _check_text(self, plain: bytes) -> None:
-        """Fail on bytes that can't be part of UTF-8 as soon as they are here (section 8.1)."""
+    def _decode(self, plain: bytes) -> str:
+        """The characters of the next bytes; fails on those that can't be UTF-8 as soon as they are here (8.1)."""
         if self._utf8_tail:
             plain = self._utf8_tail + plain
         try:
-            consumed = _utf8_decode(plain, "strict", False)[1]
+            text, consumed = _utf8_decode(plain, "strict", False)
         except UnicodeDecodeError:
             raise InvalidPayload("text message is not UTF-8") from None
         self._utf8_tail = plain[consumed:]
+        return text
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
@@ -452,3 +461,7 @@ class Connection:
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise ValueError("the payload of a ping is limited to 125 bytes")
         return encode_frame(PING, payload)
+
+
+def _join(parts: list[Any], is_text: bool) -> Message:
+    return "".join(parts) if is_text else b"".join(parts)

@@ -37,6 +37,9 @@ READ = hubs.hub.READ
 #: Bytes that one callback reads at most: others get their turn after it.
 RECV_SIZE = 65536
 
+#: The same in the midst of a large message.
+LARGE_RECV_SIZE = 4 * RECV_SIZE
+
 #: What a view may do with the socket in one go, in messages, before others get their turn.
 BUDGET = 64
 
@@ -160,8 +163,9 @@ class EventletTransport:
         self._drop()
 
     def _on_readable(self, fd: int) -> None:
+        connection = self._connection
         try:
-            data = self._recv(RECV_SIZE)
+            data = self._recv(RECV_SIZE if connection.remaining < RECV_SIZE else LARGE_RECV_SIZE)
         except BlockingIOError:
             return
         except OSError:
@@ -170,7 +174,6 @@ class EventletTransport:
             self._drop()
             return
         self.bytes_received += len(data)
-        connection = self._connection
         try:
             connection.receive_data(data)
         except Exception as error:

@@ -16,8 +16,6 @@ from django.core.signals import setting_changed
 
 __all__ = ["OPTIONS", "SETTINGS", "Setting", "check_options", "get_setting"]
 
-GROUPS_DEFAULT = {"BACKEND": "django_websocket.groups.memory.MemoryBackend"}
-
 
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
@@ -49,10 +47,6 @@ def _is_strings(value: object) -> bool:
 
 def _is_strings_or_none(value: object) -> bool:
     return value is None or _is_strings(value)
-
-
-def _is_backend(value: object) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("BACKEND"), str)
 
 
 @dataclass(frozen=True)
@@ -197,13 +191,6 @@ SETTINGS: dict[str, Setting] = {
             _is_seconds_or_none,
             "a number of seconds",
             "Seconds that views and requests get to finish when the server stops.",
-        ),
-        Setting(
-            "WEBSOCKET_GROUPS",
-            GROUPS_DEFAULT,
-            _is_backend,
-            'a mapping with a "BACKEND"',
-            "Where groups live: in this process, or over Redis.",
         ),
     )
 }

@@ -89,8 +89,7 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
     if UPGRADE_KEY not in meta:
         raise HandshakeError(
             501,
-            "this server can't open websockets: use 'manage.py runwsserver', or gunicorn with "
-            "django_websocket.serving.gunicorn.EventletWorker",
+            "this server can't open websockets: use 'manage.py runwsserver'",
         )
     typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
     typed.websocket = WebSocket(handshake, resolve_options({}), request.get_full_path())

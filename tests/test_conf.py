@@ -40,7 +40,6 @@ WRONG: dict[str, list[object]] = {
     "WEBSOCKET_MAX_CONNECTIONS": [0, None, 1.0],
     "WEBSOCKET_REQUEST_TIMEOUT": [0, None],
     "WEBSOCKET_DRAIN_TIMEOUT": [-1, "30"],
-    "WEBSOCKET_GROUPS": [None, {}, {"BACKEND": 1}, "django_websocket.groups.memory.MemoryBackend"],
 }
 
 RIGHT: dict[str, list[object]] = {

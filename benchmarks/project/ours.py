@@ -10,11 +10,10 @@ import os  # noqa: E402 - patched first
 import sys  # noqa: E402
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
-from django.db import connections  # noqa: E402
 
 from django_websocket.serving.reloading import STOP_SIGNALS  # noqa: E402
-from django_websocket.serving.server import Server  # noqa: E402
 from django_websocket.serving.signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.site import SiteServer  # noqa: E402
 from django_websocket.serving.sockets import bind_sockets  # noqa: E402
 
 
@@ -23,7 +22,7 @@ def main(port: int, *, shared: bool = False) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.project.settings_ours"
     application = get_wsgi_application()
     listeners = bind_sockets(f"127.0.0.1:{port}", reuse_port=shared)
-    server = Server(application, listeners, on_connection_end=connections.close_all)
+    server = SiteServer(application, listeners)
     with signals_to_hub(lambda _: server.stop(drain_timeout=1), *STOP_SIGNALS):
         server.serve()
 

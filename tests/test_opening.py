@@ -350,7 +350,7 @@ def test_the_own_origin_is_let_in(site: Site) -> None:
 @pytest.mark.parametrize("fixture", ["site", "middleware_site"])
 def test_a_wrong_host_is_answered_with_400_before_the_view_runs(request: pytest.FixtureRequest, fixture: str) -> None:
     site: Site = request.getfixturevalue(fixture)
-    # What ALLOWED_HOSTS doesn't name; CommonMiddleware would refuse it too, but only if it is there.
+    # CommonMiddleware would refuse it too, but the project need not have that.
     assert site.shake_hands("/opening/order/", {"Host": "evil.example"}).status == 400
     assert "view" not in site.journal()
     assert [error["logger"] for error in site.take_log()] == ["django.security.DisallowedHost"]

@@ -227,6 +227,7 @@ def test_two_greenlets_can_not_wait_at_once(site: Site) -> None:
 
 def test_one_greenlet_may_look_while_another_waits(site: Site) -> None:
     with site.connect("/websocket/polls_for_another/") as client:
+        assert receive(client) == "waiting"
         client.send("hello")
         assert receive(client) == "hello"
 

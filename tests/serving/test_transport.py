@@ -230,6 +230,15 @@ def test_a_close_with_a_full_queue_sees_the_clients_answer(site: Site) -> None:
     site.wait_until_back_at(before)
 
 
+@pytest.mark.parametrize("view", ["takes_many", "reads_many", "sends_many"])
+def test_a_view_that_never_has_to_wait_lets_others_run(site: Site, view: str) -> None:
+    with site.raw(f"/transport/{view}/", text("x") * 2000).opened() as client:
+        while (received := client.frame()) == (0x81, b"x"):
+            pass
+        assert int(received[1].removeprefix(b"turns ")) >= 2000 // 64
+        client.sock.close()
+
+
 def test_a_client_that_floods_starves_nobody(site: Site) -> None:
     flooding = [site.raw("/transport/floods/").opened() for _ in range(3)]
     block = text("x") * 5000

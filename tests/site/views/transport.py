@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.http import HttpRequest, JsonResponse
 
 from django_websocket import ConnectionClosed, require_websocket
+from django_websocket.serving.patch import eventlet
 
 from ..journal import journal
 from .common import SocketRequest, event
@@ -92,6 +95,61 @@ def busy(request: SocketRequest) -> None:
     journal.append(f"closed {websocket.closed} {websocket.close_code}")
 
 
+def _count_turns(request: SocketRequest, work: Callable[[], None]) -> None:
+    """Tell the client how often another greenlet had its turn during ``work``."""
+    turns = 0
+
+    def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            eventlet.sleep(0)
+
+    other = eventlet.spawn(take_turns)
+    eventlet.sleep(0)
+    turns = 0
+    work()
+    counted = turns
+    other.kill()
+    request.websocket.send(f"turns {counted}")
+
+
+@require_websocket
+def takes_many(request: SocketRequest) -> None:
+    """Takes messages that have all arrived."""
+
+    def work() -> None:
+        for _ in range(2000):
+            request.websocket.wait()
+
+    request.websocket.accept()
+    _count_turns(request, work)
+
+
+@require_websocket
+def reads_many(request: SocketRequest) -> None:
+    """The same, without waiting."""
+
+    def work() -> None:
+        for _ in range(2000):
+            request.websocket.read()
+
+    request.websocket.accept()
+    _count_turns(request, work)
+
+
+@require_websocket
+def sends_many(request: SocketRequest) -> None:
+    """Sends no more than the kernel takes at once."""
+
+    def work() -> None:
+        for _ in range(2000):
+            request.websocket.send("x")
+
+    request.websocket.accept()
+    _count_turns(request, work)
+
+
 @require_websocket
 def floods(request: SocketRequest) -> None:
     """Answers each message without ever waiting for one: the queue never runs dry."""
@@ -109,9 +167,12 @@ VIEWS = (
     "closes_later",
     "flooded",
     "floods",
+    "reads_many",
     "sends",
+    "sends_many",
     "sends_slowly",
     "takes_later",
     "takes_later_one",
+    "takes_many",
     "waits",
 )

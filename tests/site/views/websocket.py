@@ -203,8 +203,12 @@ def polls_for_another(request: SocketRequest) -> None:
     websocket = request.websocket
     websocket.accept()
     other = eventlet.spawn(websocket.wait)
-    while not other.dead:
-        websocket.has_messages()
+    eventlet.sleep(0)
+    websocket.send("waiting")
+    # Blocks the hub too, so that it is this greenlet that finds the input.
+    transport: Any = websocket.transport
+    eventlet.patcher.original("select").select([transport._fd], [], [], 60)
+    websocket.has_messages()
     websocket.send(other.wait())
 
 

@@ -46,7 +46,7 @@ class _Session:
         self.user_id: Any = session.get("_auth_user_id")
         self.hash: Any = session.get("_auth_user_hash")
         self.verified: tuple[Any, ...] | None = None
-        self.expires = time.monotonic() + session.get_expiry_age()
+        self.expires = _expiry(session)
 
 
 class SessionWatch:
@@ -54,17 +54,27 @@ class SessionWatch:
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
+        self._unused: dict[WebSocket, SessionBase] = {}
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        """How many sessions there are to look after."""
+        return len(self._sessions) + len(self._unused)
 
     def add(self, websocket: WebSocket, request: HttpRequest) -> None:
-        """Tie ``websocket`` to the session of its request, if its handshake made use of one.
+        """Tie ``websocket`` to the session of its request, at once or as soon as it is made use of.
 
         A session that nothing has looked at has given no right that could end.
         """
-        session = getattr(request, "session", None)
-        if session is None or not session.accessed or session.is_empty() or not session.session_key:
+        session: SessionBase | None = getattr(request, "session", None)
+        if session is None or not session.session_key:
+            return
+        if session.accessed:
+            self._tie(websocket, session)
+        else:
+            self._unused[websocket] = session
+
+    def _tie(self, websocket: WebSocket, session: SessionBase) -> None:
+        if session.is_empty() or not session.session_key:
             return
         entry = self._sessions.get(session.session_key)
         if entry is None:
@@ -74,6 +84,7 @@ class SessionWatch:
 
     def discard(self, websocket: WebSocket) -> None:
         """Forget a websocket that has ended."""
+        self._unused.pop(websocket, None)
         key = websocket.session_key
         entry = None if key is None else self._sessions.get(key)
         if entry is not None and key is not None:
@@ -89,6 +100,10 @@ class SessionWatch:
 
     def check(self) -> None:
         """Close the sockets of sessions that have ended; raises what the session store or the database raises."""
+        for websocket, session in list(self._unused.items()):
+            if session.accessed:
+                del self._unused[websocket]
+                self._tie(websocket, session)
         if not self._sessions:
             return
         known = dict(self._sessions)
@@ -96,6 +111,31 @@ class SessionWatch:
         ended.update(_keys_of_refused_users({key: entry for key, entry in known.items() if key not in ended}))
         for key in ended:
             self.close(key)
+
+
+def _expiry(session: SessionBase) -> float:
+    """When ``session`` expires, on the monotonic clock.
+
+    A session in a file lasts from when it was saved; of other stores only they themselves know.
+    """
+    saved: Any = getattr(session, "_last_modification", timezone.now)
+    try:
+        left = session.get_expiry_date(modification=saved()) - timezone.now()
+    except FileNotFoundError:
+        return 0.0
+    return time.monotonic() + left.total_seconds()
+
+
+def _is_extended(key: str, entry: _Session, store: Any) -> bool:
+    """Whether a session that should have expired was saved again since."""
+    session: SessionBase = store(session_key=key)
+    session.get("_session_expiry")  # loads it
+    if session.session_key != key:
+        # The file engine has removed it, as at a request, and begun another.
+        session.delete()
+        return False
+    entry.expires = _expiry(session)
+    return entry.expires > time.monotonic()
 
 
 def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -116,9 +156,14 @@ def _living(known: dict[str, _Session]) -> Iterator[str]:
             )
         return
     in_cookies = settings.SESSION_ENGINE.endswith("signed_cookies")
-    store_expires = settings.SESSION_ENGINE.endswith("cache") or settings.SESSION_SAVE_EVERY_REQUEST
+    store_expires = settings.SESSION_ENGINE.endswith("cache")
     for key, entry in known.items():
-        if (store_expires or entry.expires > time.monotonic()) and (in_cookies or store().exists(key)):
+        if in_cookies:
+            if settings.SESSION_SAVE_EVERY_REQUEST or entry.expires > time.monotonic():
+                yield key
+        elif store().exists(key) and (
+            store_expires or entry.expires > time.monotonic() or _is_extended(key, entry, store)
+        ):
             yield key
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from .peer import PING, TEXT, Peer, available_descriptors, frame, handshake
+from .peer import PING, PONG, TEXT, Peer, available_descriptors, frame, handshake
 
 #: How much is sent at once.
 BURST = 65536
@@ -119,7 +119,9 @@ def idle(port: int, path: str) -> None:
     peer.sock.settimeout(None)
     begun()
     while True:
-        peer.message()
+        received = peer.frame()
+        if received.opcode == PING:
+            peer.send(frame(PONG, received.payload))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -142,12 +143,14 @@ class Peer:
 
     def message(self) -> Frame:
         """The next frame that isn't a ping (which is answered) or a pong."""
-        while True:
+        end = time.monotonic() + deadline(30)
+        while time.monotonic() < end:
             received = self.frame()
             if received.opcode == PING:
                 self.send(frame(PONG, received.payload))
             elif received.opcode != PONG:
                 return received
+        raise TimeoutError("nothing but pings and pongs came")
 
     def text(self) -> str:
         return self.message().text
@@ -172,8 +175,12 @@ class Peer:
         return rest
 
     def gone(self) -> bool:
-        """Whether the server closes, whatever it sends before that; then we do, too."""
-        self.rest()
+        """Wait until the server closes, whatever it sends before that; then close, too."""
+        try:
+            while self.sock.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
         self.sock.close()
         return True
 

@@ -92,7 +92,7 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
             "this server can't open websockets: use 'manage.py runwsserver'",
         )
     typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
-    typed.websocket = WebSocket(handshake, resolve_options({}), request.get_full_path())
+    typed.websocket = WebSocket(handshake, resolve_options({}), meta.get("RAW_URI") or request.path)
     return typed.websocket
 
 

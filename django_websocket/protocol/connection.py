@@ -34,12 +34,17 @@ from .masking import apply_mask
 if TYPE_CHECKING:
     from .deflate import Inflater, PerMessageDeflate
 
-__all__ = ["MAX_FRAGMENTS", "Connection", "Message"]
+__all__ = ["FRAGMENT_SIZE", "MAX_FRAGMENTS", "MAX_PONGS", "Connection", "Message"]
 
 Message = str | bytes
 
-#: Frames that one message may consist of. An honest client sends a few large ones.
+#: Frames that one message may consist of, whatever their size. More must hold :data:`FRAGMENT_SIZE` bytes on average:
+#: a frame costs its handling, so nobody who has much to say sends crumbs.
 MAX_FRAGMENTS = 1024
+FRAGMENT_SIZE = 32
+
+#: Bytes of pongs that wait to be sent; past it, only the latest ping is answered.
+MAX_PONGS = 4096
 
 #: Pieces of a message that are kept as they came. Beyond that they are joined, for a client may send single bytes.
 MAX_PARTS = 256
@@ -108,7 +113,7 @@ class Connection:
         self.messages_received = 0
         self.messages_sent = 0
         self.pong: bytes | None = None
-        """The payload of the latest ping, while it waits for its answer."""
+        """The pong frames that answer what was pinged, while they wait for :meth:`take_output`."""
         self.pongs: list[bytes] = []
         """Payloads of received pongs that answer a ping of ours; whoever pings takes them out."""
 
@@ -301,8 +306,8 @@ class Connection:
         elif opcode == CONTINUATION:
             if self._message is None:
                 raise ProtocolError("continuation frame without a message to continue")
-            if self._fragments >= MAX_FRAGMENTS:
-                raise PolicyViolation(f"message of more than {MAX_FRAGMENTS} fragments")
+            if self._fragments >= MAX_FRAGMENTS + self._size // FRAGMENT_SIZE:
+                raise PolicyViolation(f"message of {self._fragments} fragments and {self._size} bytes")
         # Section 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another".
         elif self._message is not None:
             raise ProtocolError("new message within a fragmented message")
@@ -378,8 +383,9 @@ class Connection:
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
+            pong = encode_frame(PONG, payload)
             # Section 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame".
-            self.pong = payload
+            self.pong = pong if self.pong is None or len(self.pong) > MAX_PONGS else self.pong + pong
         elif opcode == PONG:
             # Section 5.5.3: "A Pong frame MAY be sent unsolicited", so no more of them are kept than pings are sent.
             if len(self.pongs) < 8:
@@ -406,7 +412,7 @@ class Connection:
         if self.pong is not None:
             # Section 5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
             if self.close_sent is None or not self.ended:
-                output = encode_frame(PONG, self.pong)
+                output = self.pong
             self.pong = None
         if self.close_frame is not None and not self.messages:
             output += self.take_close_frame()

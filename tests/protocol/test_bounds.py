@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from django_websocket.exceptions import MessageTooBig, PolicyViolation
-from django_websocket.protocol.connection import MAX_FRAGMENTS, Connection
+from django_websocket.protocol.connection import FRAGMENT_SIZE, MAX_FRAGMENTS, Connection
 from django_websocket.protocol.deflate import PerMessageDeflate
 
 from .client import bomb, close, compressed, feed, frame, header, text
@@ -86,10 +86,18 @@ def test_fragments(payload: bytes, step: int | None) -> None:
     data = frame(0x01, payload) + frame(0x00, payload) * (MAX_FRAGMENTS - 2) + frame(0x80, payload)
     connection = Connection()
     assert feed(connection, data * 2, step) == [payload.decode() * MAX_FRAGMENTS] * 2
-    data = frame(0x01, payload) + frame(0x00, payload) * (MAX_FRAGMENTS - 1) + frame(0x80, payload)
+    more = MAX_FRAGMENTS + MAX_FRAGMENTS // FRAGMENT_SIZE + 2
+    data = frame(0x01, payload) + frame(0x00, payload) * more
     assert feed(connection, data, step) == []
     assert isinstance(connection.failure, PolicyViolation)
     assert connection.close_code == 1008
+
+
+def test_fragments_of_a_fair_size() -> None:
+    """One that is worth its frame: a large message may come in many."""
+    payload = b"x" * FRAGMENT_SIZE
+    data = frame(0x02) + frame(0x00, payload) * (MIB // len(payload) - 1) + frame(0x80, payload)
+    assert feed(Connection(), data, 65536) == [b"x" * MIB]
 
 
 def test_a_million_fragments() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from django_websocket.exceptions import InvalidPayload, ProtocolError
 from django_websocket.protocol import connection as module
-from django_websocket.protocol.connection import Connection
+from django_websocket.protocol.connection import MAX_PONGS, Connection
 from django_websocket.protocol.masking import apply_mask, apply_mask_python
 
 from .client import close, feed, frame, header, text
@@ -308,11 +308,20 @@ def test_pong_echoes_the_ping(length: int, step: int | None) -> None:
     assert connection.take_output() == b""
 
 
-def test_only_the_latest_ping_is_answered() -> None:
+def test_each_ping_is_answered_in_order() -> None:
+    connection = Connection()
+    feed(connection, b"".join(frame(0x89, str(number).encode()) for number in range(10)))
+    assert connection.take_output() == b"".join(b"\x8a\x01%d" % number for number in range(10))
+    assert connection.take_output() == b""
+
+
+def test_only_the_latest_of_a_flood_of_pings_are_answered() -> None:
     """Section 5.5.3: "may elect to send a Pong frame for only the most recently processed Ping frame"."""
     connection = Connection()
-    feed(connection, b"".join(frame(0x89, str(number).encode()) for number in range(1000)))
-    assert connection.take_output() == b"\x8a\x03999"
+    feed(connection, b"".join(frame(0x89, b"%0125d" % number) for number in range(1000)))
+    output = connection.take_output()
+    assert len(output) <= MAX_PONGS + 2 * 127
+    assert output.endswith(b"\x8a\x7d%0125d" % 999)
 
 
 def test_unsolicited_pongs() -> None:

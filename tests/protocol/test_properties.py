@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -23,7 +23,7 @@ from django_websocket.protocol.handshake import accept_key, parse_handshake
 
 from .client import close, deflated, feed, frame
 
-MAX_SIZE = 2000
+MAX_SIZE = 4000
 
 masks = st.binary(min_size=4, max_size=4)
 texts = st.text(max_size=200)
@@ -273,7 +273,7 @@ def test_what_we_write_is_read(
         client.receive_data(piece)
     assert client.parser_exc is None
     assert received_by(client) == [message for message, _ in sent]
-    assert (client.close_code, client.close_reason) == (1001, "bye")
+    assert client.close_rcvd == Close(1001, "bye")
     answers = b"".join(client.data_to_send())
     assert feed(connection, answers) == []
     assert connection.failure is None
@@ -305,4 +305,4 @@ def test_what_they_write_is_read(
     assert (connection.close_code, connection.close_reason) == (1000, "bye")
     client.receive_data(connection.take_output())
     assert client.parser_exc is None
-    assert (client.close_code, client.close_reason) == (1000, "")
+    assert client.close_rcvd == Close(1000, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -110,35 +111,28 @@ class WebSocket:
             return message
         transport = self._transport or self._open_transport()
         connection = self._connection
+        end = None if timeout is None else monotonic() + timeout
         idle_after = None if self.on_idle is None else self.options.release_db_after
         while not messages:
             if connection.ended or connection.close_sent is not None:
                 self._closed_while_waiting(transport)
                 return None
-            if idle_after is not None:
-                timeout = self._wait_idle(transport, idle_after, timeout)
+            left = None if end is None else max(0.0, end - monotonic())
+            if idle_after is not None and (left is None or left > idle_after):
+                if not transport.park(idle_after) and not messages and not connection.ended:
+                    self._call_on_idle()
                 idle_after = None
-            elif not transport.park(timeout) and not messages and not connection.ended:
+            elif not transport.park(left) and not messages and not connection.ended:
                 raise TimeoutError(f"no message within {timeout} seconds")
         message = messages.pop(0)
         if connection.full and not messages:
             transport.took_message()
         return message
 
-    def _wait_idle(self, transport: Transport, first: float, timeout: float | None) -> float | None:
-        """Wait for ``first`` seconds, then call ``on_idle``; returns what is left of the timeout."""
-        if timeout is not None and timeout <= first:
-            first = timeout
-        if transport.park(first) or self._messages or self._connection.ended:
-            return timeout
-        if timeout is not None:
-            timeout -= first
-            if timeout <= 0:
-                raise TimeoutError("no message in time")
+    def _call_on_idle(self) -> None:
         on_idle, self.on_idle = self.on_idle, None
         if on_idle is not None:
             on_idle()
-        return timeout
 
     def _closed_while_waiting(self, transport: Transport) -> None:
         transport.finish()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from django_websocket.protocol.handshake import accept_key
 from tests.compliance.served import echo_server
 from tests.deadlines import deadline
 from tests.handshake_corpus import CASES, KEY_ANSWER, Case
@@ -76,8 +77,6 @@ def test_corpus(case: Case, port: int) -> None:
 
 def expect_websocket(case: Case, sock: socket.socket, headers: dict[str, str]) -> None:
     """Section 4.2.2, step 5: these headers and no others; then it is a websocket."""
-    from django_websocket.protocol.handshake import accept_key
-
     assert headers == {
         "upgrade": "websocket",
         "connection": "Upgrade",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +31,16 @@ def apply_mask(request: pytest.FixtureRequest) -> Mask:
 
 def test_the_c_function_is_taken_where_there_is_one() -> None:
     assert masking.apply_mask is (apply_mask_c or masking.apply_mask_python)
+
+
+def test_without_the_c_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "websockets.speedups", None)
+    spec = importlib.util.find_spec(masking.__name__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.apply_mask is module.apply_mask_python
 
 
 def test_rfc_example(apply_mask: Mask) -> None:

@@ -1,5 +1,7 @@
 # make run [ADDRPORT=8001]   serve the demo project, from nothing
 # make test [PYTEST_ARGS="-k handshake"]
+# make faults                what takes minutes, or both cores: floods, thousands of sockets, a real PostgreSQL
+# make soak [MINUTES=2]      connections come and go and go wrong; then look what has leaked
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,10 +9,11 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 ADDRPORT ?=
 PYTEST_ARGS ?=
+MINUTES ?= 2
 CASES ?=
 QUICK ?=
 
-.PHONY: run test lint types docs conformance bench clean
+.PHONY: run test faults soak lint types docs conformance bench clean
 
 run: $(VENV)/.stamp-run
 	$(BIN)/python manage_ws.py migrate --verbosity 0
@@ -18,6 +21,12 @@ run: $(VENV)/.stamp-run
 
 test: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+faults: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest -m heavy tests/faults $(PYTEST_ARGS)
+
+soak: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

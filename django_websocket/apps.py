@@ -11,3 +11,8 @@ class DjangoWebSocketConfig(AppConfig):
     name = "django_websocket"
     label = "django_websocket"
     verbose_name = "Websockets"
+
+    def ready(self) -> None:
+        from .checks import register_checks
+
+        register_checks()

@@ -39,9 +39,8 @@ class Postgres:
         self._binaries = find_binaries()
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
-            account = next(
-                (each for each in pwd.getpwall() if each.pw_name == "postgres"), None
-            ) or pwd.getpwnam("nobody")
+            names = {account.pw_name for account in pwd.getpwall()}
+            account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             os.chown(directory, account.pw_uid, account.pw_gid)
             self._user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,7 +78,7 @@ class Postgres:
         wait_until(self._is_ready, 60, "PostgreSQL answers")
 
     def _is_ready(self) -> bool:
-        command = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        command = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
     def stop(self) -> None:
@@ -91,15 +90,26 @@ class Postgres:
 
     def ask(self, sql: str) -> str:
         """The first value of the answer, through a connection of its own."""
-        command = [self._binaries / "psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "django", "-d", "postgres"]
+        command = [
+            str(self._binaries / "psql"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "django",
+            "-d",
+            "postgres",
+        ]
         run = subprocess.run([*command, "-XAtc", sql], check=True, capture_output=True, text=True)
         return run.stdout.strip()
 
     def connections(self) -> int:
         """How many clients it has, not counting this question."""
         return int(
-            self.ask("SELECT count(*) FROM pg_stat_activity WHERE backend_type='client backend'"
-                     " AND pid <> pg_backend_pid()")
+            self.ask(
+                "SELECT count(*) FROM pg_stat_activity WHERE backend_type='client backend' AND pid <> pg_backend_pid()"
+            )
         )
 
     def settings(self, **options: Any) -> dict[str, Any]:

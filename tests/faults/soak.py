@@ -49,6 +49,8 @@ SETTINGS = {
     "WEBSOCKET_MAX_OUTBOX": 65536,
 }
 
+PATHS = ["/hello/", "/nowhere/", "/plain_query/", "/echo/", "/slow_response/?seconds=0.1"]
+
 Fault = Callable[[Served, random.Random], None]
 FAULTS: list[tuple[int, Fault]] = []
 
@@ -79,7 +81,7 @@ def echo(served: Served, chance: random.Random) -> None:
 @fault(5)
 def http(served: Served, chance: random.Random) -> None:
     with served.peer() as peer:
-        for path in chance.choices(["/hello/", "/nowhere/", "/plain_query/", "/echo/", "/slow_response/?seconds=0.1"], k=4):
+        for path in chance.choices(PATHS, k=4):
             peer.get(path)
 
 

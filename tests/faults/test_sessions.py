@@ -17,6 +17,8 @@ from .served import Served, serve
 
 Serving = Callable[..., AbstractContextManager[Served]]
 
+pytestmark = pytest.mark.heavy
+
 ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
 
 #: With this check interval, what must end does within less than this.
@@ -161,7 +163,8 @@ def test_nothing_is_left_behind(site: tuple[Served, str]) -> None:
 
 
 def test_it_can_be_turned_off(serving: Serving, tmp_path: Path) -> None:
-    with serving(settings={**settings("db", tmp_path), "WEBSOCKET_SESSION_CHECK_INTERVAL": None}, migrate=True) as served:
+    changed = {**settings("db", tmp_path), "WEBSOCKET_SESSION_CHECK_INTERVAL": None}
+    with serving(settings=changed, migrate=True) as served:
         browser = Browser(served, "ann")
         with browser.open() as peer:
             peer.text()

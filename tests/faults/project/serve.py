@@ -49,8 +49,9 @@ def main() -> None:
         connections.close_all()
     listeners = bind_sockets(options.get("address", "127.0.0.1:0"))
     server = SiteServer(get_wsgi_application(), listeners, max_connections=options.get("max_connections"))
-    from . import state
+    from . import receivers, state
 
+    receivers.connect()
     state.servers.append(server)
     if "beat" in options:
         state.start_beat(options["beat"])

@@ -83,7 +83,7 @@ def sends_after_close(request: WebSocketRequest) -> None:
         websocket.send("too late")
     except ConnectionClosed as error:
         told.append(f"sends_after_close: {error.sent_code}")
-    told.append(f"sends_after_close: {websocket.wait()}")
+    told.append(f"sends_after_close: {websocket.wait()!r}")
     websocket.send("still too late")
 
 
@@ -99,7 +99,7 @@ def leaves_greenlet(request: WebSocketRequest) -> None:
             websocket.send("from beyond")
         except ConnectionClosed:
             told.append("leaves_greenlet: ConnectionClosed")
-        told.append(f"leaves_greenlet: {websocket.wait()}")
+        told.append(f"leaves_greenlet: {websocket.wait()!r}")
 
     eventlet.spawn(linger)
 

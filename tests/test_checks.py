@@ -1,0 +1,170 @@
+"""Each check finds what it is for, and nothing where nothing is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, registry, run_checks
+from django.test import override_settings
+
+from django_websocket import checks
+from django_websocket.conf import SETTINGS
+from django_websocket.middleware import WebSocketMiddleware
+from tests.conftest import ROOT
+
+OURS = "django_websocket.middleware.WebSocketMiddleware"
+COMMON = "django.middleware.common.CommonMiddleware"
+
+
+class AsyncOnly:
+    sync_capable = False
+    async_capable = True
+
+
+class Descendant(WebSocketMiddleware):
+    pass
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    assert all(message.hint for message in messages)
+    return [str(message.id).removeprefix("django_websocket.") for message in messages]
+
+
+def test_all_are_registered() -> None:
+    registered = {getattr(check, "__name__", "") for check in registry.registry.get_checks()}
+    assert {"check_settings", "check_environment", "check_middleware", "check_databases"} <= registered
+
+
+def test_a_good_project_passes() -> None:
+    assert run_checks(tags=["django_websocket"]) == []
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_wrong_value_is_found(name: str) -> None:
+    wrong = object()
+    with override_settings(**{name: wrong}):
+        [message] = checks.check_settings(None)
+    assert message.id == "django_websocket.E001"
+    assert message.msg == f"{name} must be {SETTINGS[name].expects}, not {wrong!r}."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEBSOCKET_ACCEPT_ALL", 1),
+        ("WEBSOCKET_ALLOWED_ORIGINS", "https://example.com"),
+        ("WEBSOCKET_SUBPROTOCOLS", [""]),
+        ("WEBSOCKET_COMPRESSION", "yes"),
+        ("WEBSOCKET_MAX_MESSAGE_SIZE", 0),
+        ("WEBSOCKET_MAX_QUEUE", True),
+        ("WEBSOCKET_SEND_TIMEOUT", None),
+        ("WEBSOCKET_PING_TIMEOUT", 0),
+        ("WEBSOCKET_RELEASE_DB_AFTER", -1),
+    ],
+)
+def test_a_near_miss_is_wrong_too(name: str, value: object) -> None:
+    with override_settings(**{name: value}):
+        assert ids(checks.check_settings(None)) == ["E001"]
+
+
+@override_settings(WEBSOCKET_PING_INTERVALL=5, WEBSOCKET_ADDRESS="wss://example.com", WEBSOCKET_PING_INTERVAL=None)
+def test_a_misspelt_setting_is_found() -> None:
+    [message] = checks.check_settings(None)
+    assert message.id == "django_websocket.W005"
+    assert message.hint == "Is WEBSOCKET_PING_INTERVAL meant?"
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("asyncio", ["E002"]), ("eventlet.hubs.asyncio:Hub", ["E002"]), ("epolls", []), ("", [])],
+)
+def test_the_asyncio_hub_is_found(monkeypatch: pytest.MonkeyPatch, value: str, found: list[str]) -> None:
+    monkeypatch.setenv("EVENTLET_HUB", value)
+    assert ids(checks.check_environment(None)) == found
+
+
+@pytest.mark.parametrize(
+    ("middleware", "found"),
+    [
+        ([], []),
+        ([COMMON], []),
+        ([COMMON, OURS], []),
+        ([OURS, COMMON], ["W001"]),
+        ([f"{__name__}.Descendant", COMMON], ["W001"]),
+        ([f"{__name__}.AsyncOnly", OURS], ["E003"]),
+        (["not.to.be.found", OURS], []),
+    ],
+)
+def test_the_middleware_is_looked_at(middleware: list[str], found: list[str]) -> None:
+    with override_settings(MIDDLEWARE=middleware):
+        assert ids(checks.check_middleware(None)) == found
+
+
+def connections_of(monkeypatch: pytest.MonkeyPatch, driver: str, **options: Any) -> None:
+    """One database whose driver is the module ``driver``."""
+
+    class Connections(dict[str, Any]):
+        settings = {"default": {"CONN_MAX_AGE": 0, **options}}
+
+    backend = types.SimpleNamespace(Database=types.ModuleType(driver))
+    monkeypatch.setattr(checks, "connections", Connections(default=backend))
+
+
+@pytest.mark.parametrize(
+    ("driver", "age", "found"),
+    [
+        ("sqlite3.dbapi2", 60, []),
+        ("psycopg", 0, []),
+        ("psycopg", 60, ["W004"]),
+        ("psycopg", None, ["W004"]),
+        ("pymysql", 0, []),
+        ("MySQLdb", 0, ["W002"]),
+        ("MySQLdb", 60, ["W002", "W004"]),
+    ],
+)
+def test_databases_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, driver: str, age: int | None, found: list[str]
+) -> None:
+    connections_of(monkeypatch, driver, CONN_MAX_AGE=age)
+    assert ids(checks.check_databases(None)) == found
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_psycopg_that_was_loaded_before_the_patch_is_found(before: bool) -> None:
+    pytest.importorskip("psycopg")
+    pytest.importorskip("psycopg_binary")
+    program = f"""
+if {before}: import psycopg
+from django_websocket.serving.patch import patch
+patch()
+from django.conf import settings
+settings.configure(DATABASES={{"default": {{"ENGINE": "django.db.backends.postgresql", "NAME": "none"}}}})
+import django
+django.setup()
+from django_websocket.checks import check_databases
+print([message.id for message in check_databases(None)])
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.strip() == ("['django_websocket.W003']" if before else "[]")
+
+
+def test_the_driver_of_pymysql_is_known_from_mysqlclient() -> None:
+    """Django's MySQL backend imports "MySQLdb" for both."""
+    pytest.importorskip("pymysql")
+    program = """
+import pymysql
+pymysql.version_info = (2, 2, 4, "final", 0)
+pymysql.install_as_MySQLdb()
+from django.conf import settings
+settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.mysql", "NAME": "none"}})
+import django
+django.setup()
+from django_websocket.checks import check_databases
+print([message.id for message in check_databases(None)])
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]"

@@ -13,7 +13,7 @@ MINUTES ?= 2
 CASES ?=
 QUICK ?=
 
-.PHONY: run test faults soak lint types docs conformance bench clean
+.PHONY: run test faults soak lint types conformance bench clean
 
 run: $(VENV)/.stamp-run
 	$(BIN)/python manage_ws.py migrate --verbosity 0
@@ -39,12 +39,9 @@ types: $(VENV)/.stamp-dev
 conformance: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.compliance $(CASES)
 
-# make bench [QUICK=1]
+# make bench [QUICK=1 | SMOKE=1]
 bench: $(BIN)/python
-	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
-
-docs:
-	@echo "make $@: not there yet" >&2; exit 1
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(SMOKE),--smoke)
 
 clean:
 	rm -rf $(VENV) .conformance benchmarks/.venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -154,7 +154,5 @@ def test_what_is_allowed_passes(module: str, source: str) -> None:
 def test_nothing_of_django_is_loaded_before_the_patch() -> None:
     """What Django creates at import (``django.db.connections``) would stay shared by all green threads."""
     program = "import sys, django_websocket.serving.patch; print('django.conf' in sys.modules)"
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "False"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -156,3 +157,31 @@ def test_a_database_that_is_lost_costs_each_view_one_exception(
             assert neighbour.text() == "nothing happened here"
             assert served.tracebacks() == 0
             assert served.state()["websockets"] == 4
+
+
+def test_a_database_that_does_not_answer_holds_up_only_who_asks_it(
+    serving: Serving, environment: dict[str, str], record_property: Record
+) -> None:
+    """It takes the connection, and then nothing comes: the wait for a connection must not block others either."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        settings = {
+            "DATABASES": {
+                "default": {
+                    "ENGINE": "django.db.backends.postgresql",
+                    "NAME": "none",
+                    "HOST": "127.0.0.1",
+                    "PORT": mute.getsockname()[1],
+                    "OPTIONS": {"connect_timeout": 3},
+                }
+            }
+        }
+        with serving(settings=settings, environment=environment) as served, served.open("/echo/") as neighbour:
+
+            def measure() -> float:
+                with served.open("/query_loop/") as waiting:
+                    waiting.send_text("SELECT 1")
+                    times = round_trips(served, neighbour, 1.5)
+                    assert waiting.text() == "OperationalError"
+                return percentile(times, 0.99)
+
+            retried(measure, 0.05, record_property)

@@ -18,6 +18,7 @@ from .head import Head, Refusal, approve_head, refuse_unfinished
 from .patch import eventlet
 from .response import Response, refusal_bytes
 from .stream import Disconnected, Stream
+from .transport import abandon, hand_over
 from .wsgi import make_environ
 
 if TYPE_CHECKING:
@@ -122,8 +123,6 @@ class Connection:
             self._greenlet.throw(GreenletExit)
 
     def _hand_over(self, websocket: WebSocket, trailing: bytes) -> None:
-        from .transport import hand_over
-
         hand_over(self._stream.sock, self.address, websocket, trailing, self._server)
 
     def _serve(self) -> Switch | None:
@@ -299,6 +298,4 @@ def _abandon(upgrade: Upgrade) -> None:
     """End the view that waits for a ``101`` which never goes out."""
     websocket, upgrade.websocket = upgrade.websocket, None
     if websocket is not None:
-        from .transport import abandon
-
         abandon(websocket)

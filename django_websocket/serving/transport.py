@@ -79,6 +79,7 @@ class EventletTransport:
         "_recv",
         "_send",
         "_server",
+        "_shut",
         "_sock",
         "_view_ended",
         "_waiter",
@@ -112,6 +113,7 @@ class EventletTransport:
         self._wake_scheduled = False
         self._deadline: Any = None
         self._lost = False
+        self._shut = False
         self._view_ended = False
         self._budget = BUDGET
         self._ping_id = 0
@@ -402,13 +404,12 @@ class EventletTransport:
         if self._deadline is None:
             self._deadline = self._hub.schedule_call_global(self.websocket.options.close_timeout, self._on_deadline)
         self._listen()  # where the queue was full: what it held back is discarded now, up to the client's close frame
-        if connection.ended and connection.close_sent is not None and self._outbox is None:
+        if connection.ended and connection.close_sent is not None and self._outbox is None and not self._shut:
+            self._shut = True
             try:
                 self._sock.shutdown(socket.SHUT_WR)
             except OSError:
                 self._drop()
-                return
-            self._listen()
 
     def _on_deadline(self) -> None:
         self._deadline = None

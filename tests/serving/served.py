@@ -14,33 +14,28 @@ import json  # noqa: E402
 import logging  # noqa: E402
 import resource  # noqa: E402
 import sys  # noqa: E402
-import types  # noqa: E402
 from typing import Any  # noqa: E402
 from wsgiref.validate import validator  # noqa: E402
 
 from django.conf import settings  # noqa: E402
 
+from django_websocket.serving import connection  # noqa: E402
 from django_websocket.serving.server import AccessEntry, Server  # noqa: E402
 from django_websocket.serving.sockets import bind_sockets  # noqa: E402
 
 from . import application as app  # noqa: E402
 
 
-def fake_transport() -> types.ModuleType:
+def hand_over(sock: Any, peer: Any, websocket: Any, trailing: bytes, server: Server) -> None:
     """The other side of the hand-over: says hello, sends back what came behind the handshake, and closes."""
-    module = types.ModuleType("django_websocket.serving.transport")
+    app.counts[f"handed over {websocket}"] += 1
+    sock.send(b"<" + trailing + b">")
+    sock.close()
+    server.connection_closed()
 
-    def hand_over(sock: Any, peer: Any, websocket: Any, trailing: bytes, server: Server) -> None:
-        app.counts[f"handed over {websocket}"] += 1
-        sock.send(b"<" + trailing + b">")
-        sock.close()
-        server.connection_closed()
 
-    def abandon(websocket: Any) -> None:
-        app.counts[f"abandoned {websocket}"] += 1
-
-    module.__dict__.update(hand_over=hand_over, abandon=abandon)
-    return module
+def abandon(websocket: Any) -> None:
+    app.counts[f"abandoned {websocket}"] += 1
 
 
 def log_access(entry: AccessEntry) -> None:
@@ -55,7 +50,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     settings.configure()
     logging.basicConfig(format="LOG %(name)s %(levelname)s %(message)s")
-    sys.modules["django_websocket.serving.transport"] = fake_transport()
+    vars(connection).update(hand_over=hand_over, abandon=abandon)
     for constant, value in options.get("constants", {}).items():
         module, _, name = constant.partition(".")
         setattr(importlib.import_module(f"django_websocket.serving.{module}"), name, value)

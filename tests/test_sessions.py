@@ -1,0 +1,261 @@
+"""The watch over sessions, without sockets; :mod:`tests.faults.test_sessions` has the whole, over HTTP."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from django.contrib.auth import SESSION_KEY, get_user_model, login
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import connection
+from django.http import HttpRequest
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_websocket import sessions
+from django_websocket.sessions import SessionWatch
+from django_websocket.websocket import WebSocket
+
+pytestmark = pytest.mark.django_db
+
+#: pytest-django's, whose name is not the same in all its versions.
+Settings = Any
+
+BACKENDS = "django.contrib.sessions.backends."
+
+
+class Socket:
+    """As much of a websocket as the watch looks at."""
+
+    def __init__(self) -> None:
+        self.session_key: str | None = None
+        self.codes: list[int] = []
+
+    def close(self, code: int, reason: str) -> None:
+        self.codes.append(code)
+
+
+def store(settings: Settings) -> Any:
+    return import_module(settings.SESSION_ENGINE).SessionStore
+
+
+def new_session(settings: Settings, name: str | None = "ann", **data: Any) -> SessionBase:
+    session: SessionBase = store(settings)()
+    if name is not None:
+        user, _ = get_user_model()._default_manager.get_or_create(username=name)
+        request = HttpRequest()
+        request.session = session
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    session.update(data)
+    session.save()
+    return session
+
+
+def open_socket(watch: SessionWatch, settings: Settings, session: SessionBase, *, use: bool = True) -> Socket:
+    """A socket whose handshake came with the cookie of ``session``."""
+    request = HttpRequest()
+    request.session = store(settings)(session_key=session.session_key)
+    if use:
+        request.session.get(SESSION_KEY)
+    socket = Socket()
+    watch.add(cast(WebSocket, socket), request)
+    return socket
+
+
+@pytest.fixture(params=["db", "cached_db", "cache", "file"])
+def settings(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Settings:
+    settings.SESSION_ENGINE = BACKENDS + request.param
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    return settings
+
+
+@pytest.fixture
+def watch() -> SessionWatch:
+    return SessionWatch()
+
+
+def test_a_living_session_is_left_alone(watch: SessionWatch, settings: Settings) -> None:
+    sockets = [open_socket(watch, settings, new_session(settings, name)) for name in ("ann", "bob", None)]
+    for _ in range(3):
+        watch.check()
+    assert [socket.codes for socket in sockets] == [[]] * 3
+
+
+def test_a_session_that_is_gone_closes_all_its_sockets_and_no_others(watch: SessionWatch, settings: Settings) -> None:
+    session = new_session(settings)
+    sockets = [open_socket(watch, settings, session) for _ in range(3)]
+    other = open_socket(watch, settings, new_session(settings))
+    session.flush()
+    watch.check()
+    assert [socket.codes for socket in sockets] == [[4401]] * 3
+    assert other.codes == []
+    assert len(watch) == 1
+
+
+def test_a_session_is_noticed_when_it_is_first_used(watch: SessionWatch, settings: Settings) -> None:
+    session = new_session(settings)
+    request = HttpRequest()
+    request.session = store(settings)(session_key=session.session_key)
+    socket = Socket()
+    watch.add(cast(WebSocket, socket), request)
+    session.flush()
+    watch.check()
+    assert socket.codes == [], "it has given no right that could end"
+    again = new_session(settings)
+    request.session = store(settings)(session_key=again.session_key)
+    watch.add(cast(WebSocket, socket), request)
+    request.session.get(SESSION_KEY)
+    watch.check()
+    assert socket.codes == []
+    again.flush()
+    watch.check()
+    assert socket.codes == [4401]
+
+
+def test_without_a_session_there_is_nothing_to_watch(watch: SessionWatch, settings: Settings) -> None:
+    watch.add(cast(WebSocket, Socket()), HttpRequest())
+    anonymous = HttpRequest()
+    anonymous.session = store(settings)()
+    anonymous.session.get("nothing")
+    watch.add(cast(WebSocket, Socket()), anonymous)
+    assert len(watch) == 0
+
+
+def test_a_socket_that_has_ended_is_forgotten(watch: SessionWatch, settings: Settings) -> None:
+    session = new_session(settings)
+    sockets = [open_socket(watch, settings, session, use=use) for use in (True, True, False)]
+    assert len(watch) == 2
+    for socket in sockets:
+        watch.discard(cast(WebSocket, socket))
+    assert len(watch) == 0
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"password": "another"}])
+def test_what_befalls_the_user_closes(watch: SessionWatch, settings: Settings, change: dict[str, object]) -> None:
+    """By an update that sends no signal."""
+    socket = open_socket(watch, settings, new_session(settings))
+    other = open_socket(watch, settings, new_session(settings, "bob"))
+    users = get_user_model()._default_manager.filter(username="ann")
+    watch.check()
+    users.update(first_name="Another")
+    watch.check()
+    assert socket.codes == []
+    users.update(**change)
+    watch.check()
+    assert socket.codes == [4401]
+    assert other.codes == []
+
+
+def test_a_user_who_is_deleted_closes(watch: SessionWatch, settings: Settings) -> None:
+    socket = open_socket(watch, settings, new_session(settings))
+    get_user_model()._default_manager.all().delete()
+    watch.check()
+    assert socket.codes == [4401]
+
+
+def test_a_new_secret_with_the_old_as_fallback_closes_nothing(watch: SessionWatch, settings: Settings) -> None:
+    socket = open_socket(watch, settings, new_session(settings))
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one", [settings.SECRET_KEY]
+    watch.check()
+    assert socket.codes == []
+
+
+def test_many_cost_few_queries(settings: Settings, watch: SessionWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not settings.SESSION_ENGINE.endswith("db"):
+        pytest.skip("other stores are asked for each")
+    monkeypatch.setattr(sessions, "CHUNK", 4)
+    sockets = [open_socket(watch, settings, new_session(settings, f"user{number}")) for number in range(8)]
+    watch.check()  # looks at each user once
+    with CaptureQueriesContext(connection) as queries:
+        watch.check()
+    assert len(queries) == 2 + 2
+    assert not any(socket.codes for socket in sockets)
+
+
+class TestExpiry:
+    def test_of_a_row_is_what_the_row_says(self, watch: SessionWatch, settings: Settings) -> None:
+        if not settings.SESSION_ENGINE.endswith("db"):
+            pytest.skip("not in the database")
+        session = new_session(settings)
+        socket = open_socket(watch, settings, session)
+        rows = store(settings).get_model_class().objects.filter(session_key=session.session_key)
+        rows.update(expire_date=timezone.now() + timedelta(seconds=60))
+        watch.check()
+        assert socket.codes == []
+        rows.update(expire_date=timezone.now() - timedelta(seconds=1))
+        watch.check()
+        assert socket.codes == [4401]
+
+    @pytest.fixture
+    def in_files(self, settings: Settings) -> Settings:
+        if not settings.SESSION_ENGINE.endswith("file"):
+            pytest.skip("not in a file")
+        return settings
+
+    def test_of_a_file_counts_from_its_saving(self, watch: SessionWatch, in_files: Settings) -> None:
+        session = new_session(in_files)
+        session.set_expiry(60)
+        session.save()
+        path = Path(session._key_to_file())  # type: ignore[attr-defined]  # the file engine's
+        os.utime(path, (time.time() - 59, time.time() - 59))
+        socket = open_socket(watch, in_files, session)
+        watch.check()
+        assert socket.codes == []
+        time.sleep(1.1)
+        watch.check()
+        assert socket.codes == [4401]
+
+    def test_of_a_file_begins_anew_when_it_is_saved(self, watch: SessionWatch, in_files: Settings) -> None:
+        session = new_session(in_files)
+        session.set_expiry(1)
+        session.save()
+        socket = open_socket(watch, in_files, session)
+        time.sleep(0.6)
+        session.save()
+        time.sleep(0.6)
+        watch.check()
+        assert socket.codes == []
+        time.sleep(0.6)
+        watch.check()
+        assert socket.codes == [4401]
+
+    def test_of_an_old_file_leaves_none_behind(self, watch: SessionWatch, in_files: Settings, tmp_path: Path) -> None:
+        in_files.SESSION_COOKIE_AGE = 1
+        socket = open_socket(watch, in_files, new_session(in_files))
+        time.sleep(1.1)
+        watch.check()
+        assert socket.codes == [4401]
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cookie_counts_from_the_handshake(watch: SessionWatch, settings: Settings) -> None:
+    settings.SESSION_ENGINE = BACKENDS + "signed_cookies"
+    session = new_session(settings)
+    session.set_expiry(1)
+    session.save()
+    socket = open_socket(watch, settings, session)
+    watch.check()
+    assert socket.codes == []
+    time.sleep(1.1)
+    watch.check()
+    assert socket.codes == [4401]
+
+
+def test_what_the_store_raises_closes_nothing(
+    watch: SessionWatch, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = open_socket(watch, settings, new_session(settings))
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ConnectionError("on purpose")
+
+    monkeypatch.setattr(sessions, "_living", fail)
+    with pytest.raises(ConnectionError):
+        watch.check()
+    assert socket.codes == []
+    assert len(watch) == 1

@@ -19,7 +19,7 @@ from django.db.transaction import TransactionManagementError
 
 from .websocket import WebSocket
 
-__all__ = ["ConnectionLoan", "current_websocket", "release_connections"]
+__all__ = ["ConnectionLoan", "adopt_kept", "current_websocket", "release_connections"]
 
 #: The open websocket whose view runs in this context, where the view has database connections of its own.
 current_websocket: ContextVar[WebSocket | None] = ContextVar("django_websocket.current_websocket", default=None)
@@ -121,6 +121,12 @@ def release_connections(*, final: bool = False) -> None:
 def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Whether closing the connection now would take a transaction away from the view, be it atomic() or its own."""
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+
+
+def adopt_kept() -> None:
+    """Treat the connections that the view has kept at its accept as those that it opens later."""
+    for connection in connections.all(initialized_only=True):
+        _connection_opened(connection)
 
 
 def _connection_opened(connection: Any, **kwargs: Any) -> None:

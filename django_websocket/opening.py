@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
-from .database import ConnectionLoan, current_websocket, release_connections, release_idle
+from .database import ConnectionLoan, adopt_kept, current_websocket, release_connections
 from .exceptions import ConnectionClosed, HandshakeError
 from .handover import ACCEPTED, Handover, State
 from .options import resolve_options
@@ -199,7 +199,7 @@ class _Opening:
         if self._loan.is_separate:
             current_websocket.set(websocket)
             if self._loan.kept_any:
-                websocket.on_idle = release_idle
+                adopt_kept()
         self._opened = time.monotonic()
         _drop_body(request)
         session_watch.add(websocket, request)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.deadlines import deadline, wait_until
 
-from .peer import Peer, crowd, handshake
+from .peer import Peer, handshake
 from .postgres import Postgres, postgres
 from .served import Served, percentile, retried, round_trips
 
@@ -137,7 +137,7 @@ def test_a_database_that_is_lost_costs_each_view_one_exception(
         settings = {**database.settings(**options), "WEBSOCKET_RELEASE_DB_AFTER": None}
         with serving(settings=settings, environment=environment) as served, ExitStack() as stack:
             neighbour = stack.enter_context(served.open("/echo/"))
-            peers = stack.enter_context(crowd(served.port, "/query_loop/", 3))
+            peers = [stack.enter_context(served.open(f"/query_loop/{query}")) for query in ("", "", "?kept")]
             for peer in peers:
                 peer.send_text("SELECT 1")
                 assert peer.text() == "1"

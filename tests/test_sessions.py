@@ -29,6 +29,10 @@ Settings = Any
 BACKENDS = "django.contrib.sessions.backends."
 
 
+IN_DATABASE = pytest.mark.parametrize("settings", ["db", "cached_db"], indirect=True)
+IN_FILES = pytest.mark.parametrize("settings", ["file"], indirect=True)
+
+
 class Socket:
     """As much of a websocket as the watch looks at."""
 
@@ -165,9 +169,8 @@ def test_a_new_secret_with_the_old_as_fallback_closes_nothing(watch: SessionWatc
     assert socket.codes == []
 
 
+@IN_DATABASE
 def test_many_cost_few_queries(settings: Settings, watch: SessionWatch, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not settings.SESSION_ENGINE.endswith("db"):
-        pytest.skip("other stores are asked for each")
     monkeypatch.setattr(sessions, "CHUNK", 4)
     sockets = [open_socket(watch, settings, new_session(settings, f"user{number}")) for number in range(8)]
     watch.check()  # looks at each user once
@@ -178,9 +181,8 @@ def test_many_cost_few_queries(settings: Settings, watch: SessionWatch, monkeypa
 
 
 class TestExpiry:
+    @IN_DATABASE
     def test_of_a_row_is_what_the_row_says(self, watch: SessionWatch, settings: Settings) -> None:
-        if not settings.SESSION_ENGINE.endswith("db"):
-            pytest.skip("not in the database")
         session = new_session(settings)
         socket = open_socket(watch, settings, session)
         rows = store(settings).get_model_class().objects.filter(session_key=session.session_key)
@@ -191,30 +193,26 @@ class TestExpiry:
         watch.check()
         assert socket.codes == [4401]
 
-    @pytest.fixture
-    def in_files(self, settings: Settings) -> Settings:
-        if not settings.SESSION_ENGINE.endswith("file"):
-            pytest.skip("not in a file")
-        return settings
-
-    def test_of_a_file_counts_from_its_saving(self, watch: SessionWatch, in_files: Settings) -> None:
-        session = new_session(in_files)
+    @IN_FILES
+    def test_of_a_file_counts_from_its_saving(self, watch: SessionWatch, settings: Settings) -> None:
+        session = new_session(settings)
         session.set_expiry(60)
         session.save()
         path = Path(session._key_to_file())  # type: ignore[attr-defined]  # the file engine's
         os.utime(path, (time.time() - 59, time.time() - 59))
-        socket = open_socket(watch, in_files, session)
+        socket = open_socket(watch, settings, session)
         watch.check()
         assert socket.codes == []
         time.sleep(1.1)
         watch.check()
         assert socket.codes == [4401]
 
-    def test_of_a_file_begins_anew_when_it_is_saved(self, watch: SessionWatch, in_files: Settings) -> None:
-        session = new_session(in_files)
+    @IN_FILES
+    def test_of_a_file_begins_anew_when_it_is_saved(self, watch: SessionWatch, settings: Settings) -> None:
+        session = new_session(settings)
         session.set_expiry(1)
         session.save()
-        socket = open_socket(watch, in_files, session)
+        socket = open_socket(watch, settings, session)
         time.sleep(0.6)
         session.save()
         time.sleep(0.6)
@@ -224,17 +222,18 @@ class TestExpiry:
         watch.check()
         assert socket.codes == [4401]
 
-    def test_of_an_old_file_leaves_none_behind(self, watch: SessionWatch, in_files: Settings, tmp_path: Path) -> None:
-        in_files.SESSION_COOKIE_AGE = 1
-        socket = open_socket(watch, in_files, new_session(in_files))
+    @IN_FILES
+    def test_of_an_old_file_leaves_none_behind(self, watch: SessionWatch, settings: Settings, tmp_path: Path) -> None:
+        settings.SESSION_COOKIE_AGE = 1
+        socket = open_socket(watch, settings, new_session(settings))
         time.sleep(1.1)
         watch.check()
         assert socket.codes == [4401]
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("settings", ["signed_cookies"], indirect=True)
 def test_a_cookie_counts_from_the_handshake(watch: SessionWatch, settings: Settings) -> None:
-    settings.SESSION_ENGINE = BACKENDS + "signed_cookies"
     session = new_session(settings)
     session.set_expiry(1)
     session.save()

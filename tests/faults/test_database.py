@@ -18,7 +18,7 @@ from .served import Served, percentile, retried, round_trips
 Serving = Callable[..., AbstractContextManager[Served]]
 Record = Callable[[str, object], None]
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
 IMPLEMENTATIONS = ["binary", "python"]
 

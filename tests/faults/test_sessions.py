@@ -21,6 +21,9 @@ pytestmark = pytest.mark.heavy
 
 ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
 
+#: Of a session in a cookie the server keeps no record that could end, or be told of a new age.
+IN_STORE = pytest.mark.parametrize("site", ["db", "cached_db", "cache", "file"], indirect=True)
+
 #: With this check interval, what must end does within less than this.
 INTERVAL, WITHIN = 1.0, 5.0
 
@@ -86,11 +89,10 @@ def lives(peer: Peer) -> None:
     assert peer.text() == "still there?"
 
 
+@IN_STORE
 @pytest.mark.parametrize("how", ["log_out", "flush"])
 def test_the_end_of_its_session_ends_a_socket(site: tuple[Served, str], how: str) -> None:
-    served, engine = site
-    if engine == "signed_cookies":
-        pytest.skip("the server keeps no record of these, so nothing on it can end")
+    served, _ = site
     browser, other = Browser(served, "ann"), Browser(served, "ann")
     with browser.open() as first, browser.open() as second, other.open() as unrelated:
         for peer in (first, second, unrelated):
@@ -128,10 +130,9 @@ def test_expiry_ends_a_socket_and_not_before(site: tuple[Served, str]) -> None:
         assert ends(peer, start + 4) > -1.5, "a session's age is in whole seconds for some engines"
 
 
+@IN_STORE
 def test_a_session_that_is_saved_again_lives_on(site: tuple[Served, str]) -> None:
-    served, engine = site
-    if engine == "signed_cookies":
-        pytest.skip("the new age is in the new cookie, which this socket has never seen")
+    served, _ = site
     browser = Browser(served, "kim", age=4)
     with browser.open() as peer:
         peer.text()

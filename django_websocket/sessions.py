@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from django.apps import apps
@@ -32,8 +32,8 @@ logger = logging.getLogger("django_websocket")
 #: In the range that RFC 6455, section 7.4.2, leaves to applications, and close to HTTP's 401.
 CLOSE_CODE = 4401
 
-#: Sessions or users that one query asks for.
-CHUNK = 500
+#: Sessions or users that one query asks for, and that are seen to before others get their turn.
+CHUNK = 250
 
 
 class _Session:
@@ -142,6 +142,7 @@ def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
+        time.sleep(0)  # green on a patched server: others run
 
 
 def _living(known: dict[str, _Session]) -> Iterator[str]:
@@ -157,7 +158,8 @@ def _living(known: dict[str, _Session]) -> Iterator[str]:
         return
     in_cookies = settings.SESSION_ENGINE.endswith("signed_cookies")
     store_expires = settings.SESSION_ENGINE.endswith("cache")
-    for key, entry in known.items():
+    for key in chain.from_iterable(_chunks(known)):
+        entry = known[key]
         if in_cookies:
             if settings.SESSION_SAVE_EVERY_REQUEST or entry.expires > time.monotonic():
                 yield key

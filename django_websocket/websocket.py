@@ -111,6 +111,11 @@ class WebSocket:
             return message
         transport = self._transport or self._open_transport()
         connection = self._connection
+        if timeout is None and self.on_idle is None and not connection.ended and connection.close_sent is None:
+            # What nearly every wait is: one switch to the hub and back.
+            transport.park(None)
+            if messages and not connection.full:
+                return messages.pop(0)
         end = None if timeout is None else monotonic() + timeout
         idle_after = None if self.on_idle is None else self.options.release_db_after
         while not messages:
@@ -189,11 +194,11 @@ class WebSocket:
             transport.pause()
             raise self._closed_error()
         if isinstance(message, str):
-            frame = connection.send_text(message, compress=compress)
+            frame = connection.send_text(message, compress)
         elif isinstance(message, (bytes, bytearray, memoryview)):
-            frame = connection.send_binary(bytes(message), compress=compress)
+            frame = connection.send_binary(bytes(message), compress)
         else:
-            frame = connection.send_text(str(message), compress=compress)
+            frame = connection.send_text(str(message), compress)
         try:
             transport.write(frame)
         except OSError as error:

@@ -12,6 +12,7 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
+    "TEXT_HEADERS",
     "close_payload",
     "encode_frame",
     "is_valid_close_code",
@@ -44,6 +45,9 @@ _SHORT_HEADERS = {
         for bits in (0, FIN, RSV1, FIN | RSV1)
     )
 }
+
+#: Those of unfragmented text, the most common ones.
+TEXT_HEADERS = _SHORT_HEADERS[FIN | TEXT]
 
 
 def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:

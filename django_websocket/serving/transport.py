@@ -181,7 +181,7 @@ class EventletTransport:
         except Exception as error:
             logger.exception("Reading from a websocket failed: %s", self.websocket.path)
             connection.fail(ProtocolError(f"internal error: {type(error).__name__}"))
-        if connection.pong is not None or connection.pongs or connection.ended or connection.full:
+        if connection.news:
             self._after_input()
         waiter = self._waiter
         if waiter is not None and (self._messages or connection.ended):
@@ -195,6 +195,7 @@ class EventletTransport:
     def _after_input(self) -> None:
         """See to all that input may have brought beside messages."""
         connection = self._connection
+        connection.news = False
         if connection.pongs:
             self._take_pongs()
         if connection.full:
@@ -232,12 +233,18 @@ class EventletTransport:
     def park(self, timeout: float | None) -> bool:
         if self._waiter is not None:
             raise ConcurrencyError("another greenlet waits for a message of this websocket already")
-        timer = None
-        if timeout is not None:
-            if timeout <= 0:
-                self.poll()
-                return bool(self._messages)
-            timer = self._hub.schedule_call_global(timeout, self._on_timeout)
+        if timeout is None:
+            return self._park()
+        if timeout <= 0:
+            self.poll()
+            return bool(self._messages)
+        timer = self._hub.schedule_call_global(timeout, self._on_timeout)
+        try:
+            return self._park()
+        finally:
+            timer.cancel()
+
+    def _park(self) -> bool:
         self._budget = BUDGET
         hub = self._hub
         current = greenlet.getcurrent()
@@ -245,11 +252,10 @@ class EventletTransport:
         try:
             # hub.switch() sees to the parent first; a view has the right one since it was resumed.
             settled: bool = current.parent is hub.greenlet
-            return bool(hub.greenlet.switch() if settled else hub.switch())
+            result: bool = hub.greenlet.switch() if settled else hub.switch()
+            return result
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
 
     def _on_timeout(self) -> None:
         waiter, self._waiter = self._waiter, None

@@ -115,7 +115,7 @@ class Connection:
         self.messages_received = 0
         self.messages_sent = 0
         self.news = False
-        """Something besides messages has come (a ping or pong, the end, a full queue); whoever sees to it clears this."""
+        """Something besides messages has come (a ping or pong, the end, a full queue); who sees to it clears this."""
         self.pong: bytes | None = None
         """The pong frames that answer what was pinged, while they wait for :meth:`take_output`."""
         self.pongs: list[bytes] = []

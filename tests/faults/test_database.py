@@ -185,3 +185,20 @@ def test_a_database_that_does_not_answer_holds_up_only_who_asks_it(
                 return percentile(times, 0.99)
 
             retried(measure, 0.05, record_property)
+
+
+def test_queries_that_go_on_do_not_hold_up_the_stop(
+    serving: Serving, database: Postgres, environment: dict[str, str]
+) -> None:
+    settings = {**database.settings(), "WEBSOCKET_DRAIN_TIMEOUT": 1}
+    with serving(settings=settings, environment=environment) as served, ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(served.open("/sleeping/?seconds=60"))
+        wait_until(lambda: database.connections() == 10, 10, "the queries run")
+        served.process.terminate()
+        start = time.monotonic()
+        assert served.wait_end(10) == (0, "ended")
+        assert time.monotonic() - start < deadline(6)
+        assert served.tracebacks() == 0, served.log()
+    # PostgreSQL notices that its client is gone when it has something to say.
+    database.ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")

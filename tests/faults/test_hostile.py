@@ -88,6 +88,7 @@ def test_a_reader_that_stops_blocks_only_its_own_view(serving: Serving, record_p
         [line] = served.wait_told("push: ", seconds=10)
         _, code, _, blocked, *_ = line.split()
         record_property("blocked", line)
+        print(line)
         assert code == "1006"
         assert 1.4 <= float(blocked) < deadline(4)
         assert percentile(times, 0.5) < deadline(0.05)

@@ -40,6 +40,7 @@ def test_a_frozen_client_is_dropped_and_its_view_ends(serving: Serving) -> None:
         start = time.monotonic()
         try:
             served.wait_state(KEPT, websockets=0)
+            print(f"gone after {time.monotonic() - start:.1f} s")
             assert time.monotonic() - start < deadline(KEPT)
             assert served.told("frozen") == ["frozen: None", "frozen: finally 1011"]
         finally:

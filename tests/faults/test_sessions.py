@@ -13,6 +13,7 @@ import pytest
 from tests.deadlines import deadline
 
 from .peer import CLOSE, Peer
+from .postgres import postgres
 from .served import Served, serve
 
 Serving = Callable[..., AbstractContextManager[Served]]
@@ -80,6 +81,7 @@ def ends(peer: Peer, since: float) -> float:
     assert received.opcode == CLOSE, received
     assert received.code == 4401
     took = time.monotonic() - since
+    print(f"closed after {took:.2f} s")
     assert took < deadline(WITHIN)
     return took
 
@@ -172,3 +174,24 @@ def test_it_can_be_turned_off(serving: Serving, tmp_path: Path) -> None:
             browser.get("/log_out/")
             time.sleep(2 * INTERVAL)
             lives(peer)
+
+
+def test_a_database_that_is_away_ends_nothing(serving: Serving) -> None:
+    pytest.importorskip("psycopg")
+    with postgres() as database:
+        changed = {**database.settings(), "WEBSOCKET_SESSION_CHECK_INTERVAL": 0.5}
+        with serving(settings=changed, migrate=True) as served:
+            browser = Browser(served, "ann")
+            with browser.open() as peer:
+                assert peer.text() == "ann"
+                time.sleep(1)
+                database.stop()
+                time.sleep(2.5)
+                lives(peer)
+                assert served.log().count("Looking after the sessions of websockets failed") == 1, "once, not each time"
+                database.start()
+                time.sleep(1)
+                lives(peer)
+                start = time.monotonic()
+                browser.get("/log_out/")
+                ends(peer, start)

@@ -23,7 +23,7 @@ test: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 faults: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -m heavy tests/faults $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m heavy $(PYTEST_ARGS)
 
 soak: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

@@ -240,7 +240,7 @@ class _Opening:
             code = 1001
         elif error is not None and not isinstance(error, ConnectionClosed):
             code = 1011
-            _report(request, error)
+            _report(request, websocket.path, error)
         session_watch.discard(websocket)
         transport = websocket.transport
         try:
@@ -281,10 +281,10 @@ def _drop_body(request: HttpRequest) -> None:
     request._stream = _NO_BODY  # where WSGIRequest keeps its input
 
 
-def _report(request: HttpRequest, error: BaseException) -> None:
+def _report(request: HttpRequest, path: str, error: BaseException) -> None:
     """Log the traceback of a view's exception, once, and tell error trackers, as Django does for responses."""
     try:
         raise error
     except BaseException:
         got_request_exception.send_robust(sender=WebSocket, request=request)
-        logger.error("Websocket view failed: %s", request.path, exc_info=True, extra={"request": request})
+        logger.error("Websocket view failed: %s", path, exc_info=True, extra={"request": request})

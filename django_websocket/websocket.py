@@ -111,7 +111,12 @@ class WebSocket:
             return message
         transport = self._transport or self._open_transport()
         connection = self._connection
-        if timeout is None and self.on_idle is None and not connection.ended and connection.close_sent is None:
+        if (
+            timeout is None
+            and self.on_idle is None
+            and not (messages or connection.ended)  # an accept may have brought some
+            and connection.close_sent is None
+        ):
             # What nearly every wait is: one switch to the hub and back.
             transport.park(None)
             if messages and not connection.full:

@@ -137,6 +137,14 @@ def test_messages_in_the_packet_of_the_handshake(site: Site) -> None:
         client.close()
 
 
+def test_one_message_in_the_packet_of_the_handshake(site: Site) -> None:
+    """Nothing that comes later wakes the view."""
+    with site.raw("/common/echo/", text("one")) as client:
+        client.opened()
+        assert client.frame() == (0x81, b"one")
+        client.close()
+
+
 def test_half_a_message_in_the_packet_of_the_handshake(site: Site) -> None:
     message = text("whole")
     for cut in range(1, len(message)):

@@ -172,7 +172,8 @@ class WebSocket:
 
     def __iter__(self) -> Iterator[Message]:
         """Messages until the client has closed."""
-        return iter(self.wait, None)
+        while (message := self.wait()) is not None:
+            yield message
 
     def wait_json(self, timeout: float | None = None) -> Any:
         """The next message, parsed as JSON; None once the connection is closed.

@@ -234,6 +234,7 @@ def test_one_greenlet_may_look_while_another_waits(site: Site) -> None:
 
 def test_a_greenlet_that_fails_after_its_wait_does_not_make_the_socket_deaf(site: Site) -> None:
     with site.connect("/websocket/loses_a_waiter/") as client:
+        assert receive(client) == "it waits"
         client.send("to fail with")
         for number in range(3):
             client.send(str(number))

@@ -223,6 +223,8 @@ def loses_a_waiter(request: SocketRequest) -> None:
         raise ValueError("on purpose, in a greenlet of the view")
 
     other = eventlet.spawn(fail)
+    eventlet.sleep(0)
+    websocket.send("it waits")
     while not other.dead:
         eventlet.sleep(0.01)
     for message in websocket:

@@ -135,8 +135,6 @@ def test_databases_are_looked_at(
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_psycopg_that_was_loaded_before_the_patch_is_found(before: bool) -> None:
-    pytest.importorskip("psycopg")
-    pytest.importorskip("psycopg_binary")
     program = f"""
 if {before}: import psycopg
 from django_websocket.serving.patch import patch
@@ -154,7 +152,6 @@ print([message.id for message in check_databases(None)])
 
 def test_the_driver_of_pymysql_is_known_from_mysqlclient() -> None:
     """Django's MySQL backend imports "MySQLdb" for both."""
-    pytest.importorskip("pymysql")
     program = """
 import pymysql
 pymysql.version_info = (2, 2, 4, "final", 0)

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 
 from .conf import check_options
 from .exceptions import HandshakeError
-from .opening import attach_websocket, bind_view, refuse, serve_websocket
+from .opening import attach_websocket, refuse, serve_websocket
 
 __all__ = ["accept_websocket", "require_websocket"]
 
@@ -77,7 +77,7 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
         if websocket is None or websocket.accepted:
             response: HttpResponseBase = view(request, *args, **kwargs)
             return response
-        return serve_websocket(request, websocket, bind_view(view, request, args, kwargs), options)
+        return serve_websocket(request, websocket, view, args, kwargs, options)
 
     wrapper.accept_websocket = True  # type: ignore[attr-defined]  # what the middleware looks for
     wrapper.require_websocket = required  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 
 from .conf import get_setting
 from .exceptions import HandshakeError
-from .opening import attach_websocket, bind_view, refuse, serve_websocket
+from .opening import attach_websocket, refuse, serve_websocket
 
 __all__ = ["WebSocketMiddleware"]
 
@@ -58,7 +58,7 @@ class WebSocketMiddleware:
             raise TypeError(f"the async view {view!r} can't take websockets: websocket views are plain functions")
 
         def serve() -> HttpResponseBase:
-            return serve_websocket(request, websocket, bind_view(view, request, args, kwargs), {})
+            return serve_websocket(request, websocket, view, args, kwargs, {})
 
         return _atomic_as_configured(view, serve)()
 

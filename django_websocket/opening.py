@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
-from functools import partial
 from io import BytesIO
 from typing import Any, cast
 
@@ -28,7 +27,7 @@ from .signals import websocket_closed, websocket_opened
 from .transport import UPGRADE_KEY, Transport, Upgrade
 from .websocket import WebSocket
 
-__all__ = ["WebSocketRequest", "attach_websocket", "bind_view", "refuse", "serve_websocket"]
+__all__ = ["WebSocketRequest", "attach_websocket", "refuse", "serve_websocket"]
 
 logger = logging.getLogger("django.request")
 
@@ -113,7 +112,12 @@ def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:
 
 
 def serve_websocket(
-    request: HttpRequest, websocket: WebSocket, view: Callable[[], Any], overrides: Mapping[str, Any]
+    request: HttpRequest,
+    websocket: WebSocket,
+    view: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    overrides: Mapping[str, Any],
 ) -> HttpResponseBase:
     """Run ``view`` in a greenlet of its own; returns its response, or the 101 if it accepted the websocket.
 
@@ -123,25 +127,12 @@ def serve_websocket(
         websocket.configure(resolve_options(overrides))
     if not is_allowed_origin(request, websocket.options.origins):
         return refuse(request, HandshakeError(403, f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"))
-    opening = _Opening(request, websocket, view)
+    opening = _Opening(request, websocket, view, args, kwargs)
     response = opening.run()
     if isinstance(response, SwitchingProtocols):
         upgrade: Upgrade = request.META[UPGRADE_KEY]
         upgrade.websocket = websocket
     return response
-
-
-def bind_view(
-    view: Callable[..., Any], request: HttpRequest, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Callable[[], Any]:
-    """``view`` with its arguments.
-
-    Where there are none but the request, it is called from Python by Python, which takes no room on the C stack: what
-    lies there is copied at each switch to and from the view, so that this is felt with a thousand busy sockets.
-    """
-    if args or kwargs:
-        return partial(view, request, *args, **kwargs)
-    return lambda: view(request)
 
 
 class SwitchingProtocols(HttpResponse):
@@ -153,12 +144,21 @@ class SwitchingProtocols(HttpResponse):
 class _Opening:
     """One handshake from its view's start to its accept, and the view's end."""
 
-    __slots__ = ("_handover", "_loan", "_opened", "_request", "_response", "_view", "_websocket")
+    __slots__ = ("_args", "_handover", "_kwargs", "_loan", "_opened", "_request", "_response", "_view", "_websocket")
 
-    def __init__(self, request: HttpRequest, websocket: WebSocket, view: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        websocket: WebSocket,
+        view: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
         self._request: HttpRequest | None = request
         self._websocket = websocket
-        self._view: Callable[[], Any] | None = view
+        self._view: Callable[..., Any] | None = view
+        self._args = args
+        self._kwargs = kwargs
         self._handover = Handover(self._run_view, self._end)
         self._loan = ConnectionLoan()
         self._response: SwitchingProtocols | None = None
@@ -185,7 +185,8 @@ class _Opening:
     # In the view's greenlet
 
     def _run_view(self) -> Any:
-        view, self._view = self._view, None
+        view, request = self._view, self._request
+        self._view = None
         assert view is not None
         if self._loan.is_separate:
             # asgiref ties the data of its Locals (the active language, the time zone, the URLconf) to a thread, which
@@ -193,7 +194,10 @@ class _Opening:
             _restore_context(copy_context())
         self._loan.take()
         try:
-            result = view()
+            # Called with its request alone, a view takes no room on the C stack. What lies there is copied at each
+            # switch to and from the view, so a thousand busy sockets feel it.
+            bare = not (self._args or self._kwargs)
+            result = view(request) if bare else view(request, *self._args, **self._kwargs)
         finally:
             self._loan.give_back()
         if result is None and not self._websocket.accepted:

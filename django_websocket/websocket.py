@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
@@ -318,7 +318,3 @@ class WebSocket:
         self._connection.receive_eof()
         if self.handover is not None:
             self.handover.abort(HandshakeAborted(1006, "", None))
-
-    def offered_subprotocols(self) -> Sequence[str]:
-        """What the client offered; empty after the accept."""
-        return () if self.handshake is None else self.handshake.subprotocols

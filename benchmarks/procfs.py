@@ -90,8 +90,8 @@ def listens(session: int, port: int) -> bool:
         try:
             if any(os.readlink(f"/proc/{pid}/fd/{fd}") in ours for fd in os.listdir(f"/proc/{pid}/fd")):
                 return True
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has gone, or it is not of ours: one may not look into the processes of other users
     return False
 
 

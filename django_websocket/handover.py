@@ -144,6 +144,7 @@ class Handover:
             starter = self._starter
             if starter is not None:
                 self._result, self._error = result, error
+                del error  # its traceback refers to this frame
                 greenlet.getcurrent().parent = starter
             return
         on_end, self._on_end = self._on_end, None
@@ -153,6 +154,7 @@ class Handover:
         except BaseException:
             logger.exception("The end of a websocket view failed")
         finally:
+            del error  # its traceback refers to this frame
             self.state = State.ENDED
             self._greenlet = None
 

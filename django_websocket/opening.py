@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from io import BytesIO
@@ -13,6 +15,7 @@ from asgiref.sync import _restore_context
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
@@ -259,6 +262,7 @@ class _Opening:
         elif error is not None and not isinstance(error, ConnectionClosed):
             code = 1011
             _report(request, websocket.path, error)
+        error = None  # its traceback refers to this frame
         session_watch.discard(websocket)
         transport = websocket.transport
         try:
@@ -270,6 +274,8 @@ class _Opening:
                 if self._loan.is_separate:
                     release_connections(final=True)
             finally:
+                _untie(request)
+                websocket.handover = None  # its context refers to the websocket
                 if transport is not None:
                     transport.view_ended()
 
@@ -299,6 +305,27 @@ def _drop_body(request: HttpRequest) -> None:
     request._stream = _NO_BODY  # where WSGIRequest keeps its input
 
 
+def _untie(request: HttpRequest) -> None:
+    """Break the cycles that Django's middleware has made, so that a request is gone as soon as nobody refers to it.
+
+    What lived for long is in the oldest generation. Thousands of requests would wait there for the garbage collector,
+    and then it would stop everything for as long as it takes to look at them all.
+    """
+    attributes = request.__dict__
+    attributes.pop("_messages", None)  # stored with the 101; what came later was never going to be
+    attributes.pop("auser", None)
+    user = attributes.get("user")
+    if "_cached_user" in attributes:
+        if isinstance(user, SimpleLazyObject):
+            request.user = attributes["_cached_user"]
+        return
+    module = getattr(getattr(user, "__dict__", {}).get("_setupfunc"), "__module__", "")
+    if module == "django.contrib.auth.middleware":
+        get_user: Callable[[HttpRequest], Any] = sys.modules[module].get_user
+        reference = weakref.ref(request)
+        request.user = SimpleLazyObject(lambda: get_user(cast(HttpRequest, reference())))  # type: ignore[assignment]
+
+
 def _report(request: HttpRequest, path: str, error: BaseException) -> None:
     """Log the traceback of a view's exception, once, and tell error trackers, as Django does for responses."""
     try:
@@ -306,3 +333,5 @@ def _report(request: HttpRequest, path: str, error: BaseException) -> None:
     except BaseException:
         got_request_exception.send_robust(sender=WebSocket, request=request)
         logger.error("Websocket view failed: %s", path, exc_info=True, extra={"request": request})
+    finally:
+        del error  # its traceback refers to this frame

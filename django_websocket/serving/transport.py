@@ -120,7 +120,7 @@ class EventletTransport:
         self._ping_time = 0.0
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.peer} {self.websocket!r}>"
+        return f"<{type(self).__name__} {self.peer} {getattr(self, 'websocket', 'ended')!r}>"
 
     @property
     def closed(self) -> bool:
@@ -454,6 +454,7 @@ class EventletTransport:
     def _look_whether_ended(self) -> None:
         if self._lost and self._view_ended:
             self._server.websocket_ended(self)
+            del self.websocket  # which refers to this: thousands of them are not to wait for the garbage collector
 
     def time_out(self, reason: str) -> None:
         """The client is gone: say 1011 to whoever may still be there, and drop the socket."""
@@ -466,11 +467,12 @@ class EventletTransport:
 
     def shut_down(self) -> None:
         """Close with 1001: the client is to connect to another server, the view sees None."""
-        self.websocket.close(1001, "server is stopping")
+        if not self._view_ended:
+            self.websocket.close(1001, "server is stopping")
 
     def kill(self) -> None:
         """End the view, wherever it is, and drop the socket; from the hub."""
-        handover = self.websocket.handover
+        handover = None if self._view_ended else self.websocket.handover
         if handover is not None:
             handover.abort(greenlet.GreenletExit())
         self._drop()

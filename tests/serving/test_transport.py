@@ -73,8 +73,33 @@ def leave_by_end_of_stream(client: RawSocket) -> None:
     client.shut_down()
 
 
+def leave_by_close_frame(client: RawSocket) -> None:
+    client.send(close(1000))
+    client.rest()
+
+
+def leave_by_failure(client: RawSocket) -> None:
+    client.send(text("fail"))
+    client.frame()
+
+
 def leave_by_close(client: RawSocket) -> None:
     client.sock.close()
+
+
+@pytest.mark.parametrize("path", ["/common/echo/", "/common/echo_to_user/"])
+def test_nothing_of_a_websocket_waits_for_the_garbage_collector(serve: Serve, path: str) -> None:
+    """Thousands that leave at once would otherwise keep their memory, and the collector would stop all for long."""
+    with serve(settings=SETTINGS) as site:
+        site.get_json("/common/garbage/")
+        for leave in (leave_by_reset, leave_by_end_of_stream, leave_by_close_frame, leave_by_failure):
+            with site.raw(path).opened() as client:
+                client.send(text("who"))
+                client.frame()
+                leave(client)
+        wait_until(lambda: site.get_json("/common/garbage/")["open"] == 0)
+        assert site.get_json("/common/garbage/")["found"] == {}
+        assert len(site.take_log()) == (path == "/common/echo_to_user/")
 
 
 leaving = pytest.mark.parametrize("leave", [leave_by_reset, leave_by_end_of_stream, leave_by_close])

@@ -16,6 +16,7 @@ ROOT_URLCONF = "tests.site.urls"
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.sessions",
     "django_websocket",
 ]
@@ -26,6 +27,7 @@ MIDDLEWARE = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "tests.site.middleware.environment",
 ]
 if OPTIONS.get("websocket_middleware"):

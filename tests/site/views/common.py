@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
+from contextvars import Context
 from typing import Any
 
 import greenlet
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.models import Group
+from django.contrib.messages import get_messages
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from django_websocket import WebSocket, WebSocketRequest, require_websocket
+from django_websocket.handover import Handover
+from django_websocket.protocol.connection import Connection
 from django_websocket.serving.patch import eventlet
+from django_websocket.serving.transport import EventletTransport
 
 from .. import running_server
 from ..journal import journal
@@ -26,6 +33,7 @@ class SocketRequest(WebSocketRequest):
 
 
 events: dict[str, Any] = {}
+found: Counter[str] = Counter()
 
 
 def event(name: str) -> Any:
@@ -67,6 +75,22 @@ def stats(request: HttpRequest) -> JsonResponse:
     )
 
 
+def garbage(request: HttpRequest) -> JsonResponse:
+    """What of ended websockets only the collector has found so far; from the first call on it runs only here."""
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    gc.set_debug(0)
+    for one in gc.garbage:
+        if type(one) is WSGIRequest and "websocket" in one.__dict__:
+            found["handshake"] += 1
+        elif type(one) in (Connection, Context, EventletTransport, Handover, WebSocket):
+            found[type(one).__name__] += 1
+    gc.garbage.clear()
+    assert running_server.server is not None
+    return JsonResponse({"open": len(running_server.server.websockets), "found": found})
+
+
 def _all_database_connections() -> list[Any]:
     wrapper = type(connections["default"])
     return [one for one in gc.get_objects() if type(one) is wrapper]
@@ -93,4 +117,13 @@ def echo(request: SocketRequest) -> None:
         request.websocket.send(message)
 
 
-VIEWS = ("echo", "groups", "journal_view", "log_in", "plain", "release", "stats")
+@require_websocket
+def echo_to_user(request: SocketRequest) -> None:
+    """Answers with the user; fails on a message that it doesn't know."""
+    for message in request.websocket:
+        request.websocket.send(f"{request.user} {list(get_messages(request))}")
+        if message != "who":
+            raise ValueError("on purpose")
+
+
+VIEWS = ("echo", "echo_to_user", "garbage", "groups", "journal_view", "log_in", "plain", "release", "stats")

@@ -9,7 +9,6 @@ own, which are given back when one wait lasts ``WEBSOCKET_RELEASE_DB_AFTER`` sec
 from __future__ import annotations
 
 import _thread
-from contextvars import ContextVar
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections
@@ -19,10 +18,10 @@ from django.db.transaction import TransactionManagementError
 
 from .websocket import WebSocket
 
-__all__ = ["ConnectionLoan", "adopt_kept", "current_websocket", "release_connections"]
+__all__ = ["ConnectionLoan", "release_connections"]
 
-#: The open websocket whose view runs in this context, where the view has database connections of its own.
-current_websocket: ContextVar[WebSocket | None] = ContextVar("django_websocket.current_websocket", default=None)
+#: The loans of the greenlets that run views, by what Django tells threads apart with.
+_loans: dict[int, ConnectionLoan] = {}
 
 
 def _depth(connection: BaseDatabaseWrapper) -> int:
@@ -32,22 +31,22 @@ def _depth(connection: BaseDatabaseWrapper) -> int:
 class ConnectionLoan:
     """The connections of a request, lent to its view's greenlet; those that the view opens become the request's.
 
-    Made and settled in the request's greenlet; taken and given back in the view's. Where both are one thread to Django
+    Made and settled in the request's greenlet; the rest is called in the view's. Where both are one thread to Django
     (no monkey patching, as in tests) there is nothing to lend.
     """
 
-    __slots__ = ("_kept", "_lent", "_opened", "_owner", "_taken", "kept_any")
+    __slots__ = ("_has_opened", "_kept", "_lent", "_opened", "_owner", "_taken", "_websocket")
 
     def __init__(self) -> None:
         self._owner = _thread.get_ident()
         self._lent: dict[str, tuple[BaseDatabaseWrapper, int]] = {
             connection.alias: (connection, _depth(connection)) for connection in connections.all(initialized_only=True)
         }
-        self._opened: list[BaseDatabaseWrapper] = []
         self._taken = False
-        self._kept: list[str] = []
-        self.kept_any = False
-        """Whether the view has kept a connection at its accept."""
+        self._has_opened = False
+        self._opened: tuple[BaseDatabaseWrapper, ...] = ()
+        self._kept: tuple[str, ...] = ()
+        self._websocket: WebSocket | None = None
 
     @property
     def is_separate(self) -> bool:
@@ -62,6 +61,7 @@ class ConnectionLoan:
             connection.inc_thread_sharing()
             connections[alias] = connection
         self._taken = True
+        _loans[_thread.get_ident()] = self
 
     def give_back(self, *, accepting: bool = False) -> None:
         """In the view's greenlet: the request's connections are the request's again.
@@ -79,25 +79,32 @@ class ConnectionLoan:
                         "request (ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
                     )
         self._taken = False
+        if self._lent or self._has_opened:
+            self._give_back(accepting)
+        if not accepting:
+            del _loans[_thread.get_ident()]
+
+    def _give_back(self, accepting: bool) -> None:
         here = connections.all(initialized_only=True)
+        self._has_opened = False
         for connection in here:
             if connection.alias in self._lent:
                 continue
             if accepting and connection.in_atomic_block:
-                self.kept_any = True
+                self._has_opened = True
                 continue
             connection.inc_thread_sharing()
             del connections[connection.alias]
-            self._opened.append(connection)
+            self._opened += (connection,)
         for alias, (connection, depth) in self._lent.items():
             if (accepting and _depth(connection) > depth) or connection not in here:
                 # The latter was kept by a view that ran within this one, in a greenlet of its own.
-                self._kept.append(alias)
+                self._kept += (alias,)
+                self._has_opened = True
                 continue
             connection.dec_thread_sharing()
             del connections[alias]
         self._lent.clear()
-        self.kept_any = self.kept_any or bool(self._kept)
 
     def settle(self) -> None:
         """In the request's greenlet: take over what the view has opened, and let go of what it has kept."""
@@ -105,7 +112,36 @@ class ConnectionLoan:
             del connections[alias]
         for connection in self._opened:
             connections[connection.alias] = connection
-        self._kept, self._opened = [], []
+        self._kept = self._opened = ()
+
+    def accepted(self, websocket: WebSocket) -> None:
+        """In the view's greenlet: its connections are its own from now on, those that it has kept too."""
+        if not self.is_separate:
+            return
+        self._websocket = websocket
+        _loans[_thread.get_ident()] = self
+        if self._has_opened:
+            for connection in connections.all(initialized_only=True):
+                self.opened(connection)
+
+    def opened(self, connection: BaseDatabaseWrapper) -> None:
+        """In the view's greenlet: it has opened ``connection``, which is given back when it waits for long."""
+        self._has_opened = True
+        if self._websocket is not None:
+            self._websocket.on_idle = self._release_idle
+            if _closing_when_lost not in connection.execute_wrappers:
+                connection.execute_wrappers.append(_closing_when_lost)
+
+    def _release_idle(self) -> None:
+        """What an open websocket does about its connections when one wait has lasted for long."""
+        release_connections()
+        if self._websocket is not None and any(map(_in_transaction, connections.all(initialized_only=True))):
+            self._websocket.on_idle = self._release_idle  # it is asked again in the next wait
+
+    def end(self) -> None:
+        """In the view's greenlet: it has ended."""
+        if _loans.pop(_thread.get_ident(), None) is not None and self._has_opened:
+            release_connections(final=True)
 
 
 def release_connections(*, final: bool = False) -> None:
@@ -123,19 +159,10 @@ def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
-def adopt_kept() -> None:
-    """Treat the connections that the view has kept at its accept as those that it opens later."""
-    for connection in connections.all(initialized_only=True):
-        _connection_opened(connection)
-
-
 def _connection_opened(connection: Any, **kwargs: Any) -> None:
-    """Have the view give the connection back when it waits for long."""
-    websocket = current_websocket.get()
-    if websocket is not None:
-        websocket.on_idle = release_idle
-        if _closing_when_lost not in connection.execute_wrappers:
-            connection.execute_wrappers.append(_closing_when_lost)
+    loan = _loans.get(_thread.get_ident())
+    if loan is not None:
+        loan.opened(connection)
 
 
 def _closing_when_lost(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -150,14 +177,6 @@ def _closing_when_lost(execute: Any, sql: Any, params: Any, many: bool, context:
         if connection.autocommit and not connection.is_usable():
             connection.close()
         raise
-
-
-def release_idle() -> None:
-    """What an open websocket does about its connections when one wait has lasted for long."""
-    release_connections()
-    websocket = current_websocket.get()
-    if websocket is not None and any(map(_in_transaction, connections.all(initialized_only=True))):
-        websocket.on_idle = release_idle  # it is asked again in the next wait
 
 
 connection_created.connect(_connection_opened, dispatch_uid="django_websocket.database")

@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
-from .database import ConnectionLoan, adopt_kept, current_websocket, release_connections
+from .database import ConnectionLoan
 from .exceptions import ConnectionClosed, HandshakeError
 from .handover import ACCEPTED, Handover, State
 from .options import resolve_options
@@ -217,10 +217,7 @@ class _Opening:
         handover.accept()
         websocket, request = self._websocket, self._request
         assert request is not None, "the view has not ended"
-        if self._loan.is_separate:
-            current_websocket.set(websocket)
-            if self._loan.kept_any:
-                adopt_kept()
+        self._loan.accepted(websocket)
         self._opened = time.monotonic()
         _drop_body(request)
         session_watch.add(websocket, request)
@@ -271,8 +268,7 @@ class _Opening:
                 self._send_closed(request, transport)
         finally:
             try:
-                if self._loan.is_separate:
-                    release_connections(final=True)
+                self._loan.end()
             finally:
                 _untie(request)
                 websocket.handover = None  # its context refers to the websocket

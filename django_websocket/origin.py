@@ -7,6 +7,7 @@ origin decides (RFC 6455, section 10.2); programs that are no browsers send none
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -34,6 +35,7 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
     return _matches(origin, allowed)
 
 
+@lru_cache(maxsize=64)
 def _parse(origin: str) -> Parsed | None:
     """Scheme, host and port of an origin; None for what isn't one, such as "null"."""
     try:

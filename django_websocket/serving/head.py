@@ -35,8 +35,8 @@ MAX_LENGTH_DIGITS = 18
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
-_FORBIDDEN = re.compile(rb"[^\t\r\n\x20-\x7e\x80-\xff]|(?<!\r)\n|\r(?=[^\n])")
-"""Control characters (HTAB aside), and CR or LF that are not a pair."""
+_ALLOWED = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})
+"""All but the control characters (RFC 9110, section 5.5), of which a head may hold HTAB, and CR and LF in pairs."""
 
 _HOST = re.compile(rb"(?:[0-9A-Za-z._~\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
@@ -75,7 +75,7 @@ def refuse_unfinished(received: bytes | bytearray, start: int = 0) -> Refusal | 
     skip = 2 if received[:2] == b"\r\n" else 0
     if len(received) > skip and received[skip] <= 0x20 and received != b"\r":
         return Refusal(400, "The request line is malformed.")
-    if _FORBIDDEN.search(received, max(0, start - 1)):
+    if _has_forbidden(received[start - 1 if start and received[start - 1] == 0x0D else start :]):
         return Refusal(400, "The request head holds a control character or a bare CR or LF.")
     line_end = received.find(b"\r\n", skip)
     if (line_end if line_end >= 0 else len(received) - 1) - skip > MAX_REQUEST_LINE:
@@ -83,6 +83,16 @@ def refuse_unfinished(received: bytes | bytearray, start: int = 0) -> Refusal | 
     if line_end >= 0 and len(received) - line_end - 2 > MAX_HEADER_BYTES + 2:
         return Refusal(431, "The request headers are too large.")
     return None
+
+
+def _has_forbidden(part: bytes | bytearray) -> bool:
+    """Whether a part of a head holds a control character, or a CR or LF without the other; a CR may end it."""
+    pairs = part.count(b"\r\n")
+    return (
+        bool(part.translate(None, _ALLOWED))
+        or part.count(b"\n") != pairs
+        or part.count(b"\r") - part.endswith(b"\r") != pairs
+    )
 
 
 def approve_head(raw: bytes) -> Head | Refusal:

@@ -109,8 +109,6 @@ class Acceptor:
             sock = socket.socket(self._listener.family, self._listener.type, self._listener.proto, fileno=fd)
             eventlet.hubs.notify_opened(fd)
             sock.setblocking(False)
-            if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._take(sock, address)
         except Exception as error:
             if sock is None:

@@ -100,6 +100,8 @@ class Server:
         else:
             host, number = listener.getsockname()[:2]
             name, port = host, str(number)
+            # Accepted sockets inherit it. What is sent here is sent whole, so there is nothing to gather.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         environ = base_environ(name, port, multiprocess=self._shared)
 
         def take(sock: socket.socket, address: Any) -> None:

@@ -72,11 +72,18 @@ def view_environ(environ: Environ, start_response: StartResponse, query: dict[st
     return [json.dumps({k: v for k, v in environ.items() if isinstance(v, (str, bool, tuple))}).encode()]
 
 
+def _count_descriptors() -> int | None:
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return None  # there is none left to look with
+
+
 def view_counts(environ: Environ, start_response: StartResponse, query: dict[str, str]) -> Iterable[bytes]:
     hub = eventlet.hubs.get_hub()
     state = {
         "connections": servers[0].connections,
-        "fds": len(os.listdir("/proc/self/fd")),
+        "fds": _count_descriptors(),
         "listeners": len(hub.listeners["read"]) + len(hub.listeners["write"]),
         **counts,
     }

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import _thread
 from typing import Any
+from weakref import WeakSet
 
+import greenlet
 from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -18,10 +20,14 @@ from django.db.transaction import TransactionManagementError
 
 from .websocket import WebSocket
 
-__all__ = ["ConnectionLoan", "release_connections"]
+__all__ = ["ConnectionLoan", "close_opened", "release_connections"]
 
 #: The loans of the greenlets that run views, by what Django tells threads apart with.
 _loans: dict[int, ConnectionLoan] = {}
+
+#: The greenlets that have opened database connections. Asking Django's thread-locals instead would make an entry there
+#: for each greenlet that runs, which takes longer than most of what a handshake does.
+_openers: WeakSet[greenlet.greenlet] = WeakSet()
 
 
 def _depth(connection: BaseDatabaseWrapper) -> int:
@@ -42,6 +48,8 @@ class ConnectionLoan:
         self._lent: dict[str, tuple[BaseDatabaseWrapper, int]] = {
             connection.alias: (connection, _depth(connection)) for connection in connections.all(initialized_only=True)
         }
+        if self._lent:
+            _openers.add(greenlet.getcurrent())  # it is to close what the view may connect
         self._taken = False
         self._has_opened = False
         self._opened: tuple[BaseDatabaseWrapper, ...] = ()
@@ -112,6 +120,7 @@ class ConnectionLoan:
             del connections[alias]
         for connection in self._opened:
             connections[connection.alias] = connection
+            _openers.add(greenlet.getcurrent())
         self._kept = self._opened = ()
 
     def accepted(self, websocket: WebSocket) -> None:
@@ -154,12 +163,19 @@ def release_connections(*, final: bool = False) -> None:
             connection.close()
 
 
+def close_opened() -> None:
+    """Close the connections that this greenlet has opened, as at its end."""
+    if greenlet.getcurrent() in _openers:
+        connections.close_all()
+
+
 def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Whether closing the connection now would take a transaction away from the view, be it atomic() or its own."""
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def _connection_opened(connection: Any, **kwargs: Any) -> None:
+    _openers.add(greenlet.getcurrent())
     loan = _loans.get(_thread.get_ident())
     if loan is not None:
         loan.opened(connection)

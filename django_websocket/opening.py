@@ -49,6 +49,8 @@ _HEADERS = {
 _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
 
 
+AUTH_MIDDLEWARE = "django.contrib.auth.middleware"
+
 #: The body of every handshake.
 _NO_BODY = BytesIO()
 
@@ -220,6 +222,7 @@ class _Opening:
         self._loan.accepted(websocket)
         self._opened = time.monotonic()
         _drop_body(request)
+        _settle_user(request)
         session_watch.add(websocket, request)
         websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
@@ -301,6 +304,19 @@ def _drop_body(request: HttpRequest) -> None:
     request._stream = _NO_BODY  # where WSGIRequest keeps its input
 
 
+def _is_django_lazy(user: Any) -> bool:
+    """Whether this is what Django's own middleware sets; somebody else's lazy user says who it is in its own way."""
+    function = user.__dict__.get("_setupfunc") if isinstance(user, SimpleLazyObject) else None
+    return getattr(function, "__module__", None) == AUTH_MIDDLEWARE
+
+
+def _settle_user(request: HttpRequest) -> None:
+    """Replace a lazy user that is known by now by that user: the lazy one refers to the request."""
+    attributes = request.__dict__
+    if "_cached_user" in attributes and _is_django_lazy(attributes.get("user")):
+        request.user = attributes["_cached_user"]
+
+
 def _untie(request: HttpRequest) -> None:
     """Break the cycles that Django's middleware has made, so that a request is gone as soon as nobody refers to it.
 
@@ -310,14 +326,9 @@ def _untie(request: HttpRequest) -> None:
     attributes = request.__dict__
     attributes.pop("_messages", None)  # stored with the 101; what came later was never going to be
     attributes.pop("auser", None)
-    user = attributes.get("user")
-    if "_cached_user" in attributes:
-        if isinstance(user, SimpleLazyObject):
-            request.user = attributes["_cached_user"]
-        return
-    module = getattr(getattr(user, "__dict__", {}).get("_setupfunc"), "__module__", "")
-    if module == "django.contrib.auth.middleware":
-        get_user: Callable[[HttpRequest], Any] = sys.modules[module].get_user
+    _settle_user(request)
+    if _is_django_lazy(attributes.get("user")):
+        get_user: Callable[[HttpRequest], Any] = sys.modules[AUTH_MIDDLEWARE].get_user
         reference = weakref.ref(request)
         request.user = SimpleLazyObject(lambda: get_user(cast(HttpRequest, reference())))  # type: ignore[assignment]
 

@@ -93,6 +93,17 @@ def test_a_view_that_does_not_accept_is_an_ordinary_request(request: pytest.Fixt
     assert "ordinary" in groups(site)
 
 
+# Connections that outlive their request
+
+
+def test_lasting_connections_end_with_the_greenlets_that_hold_them(serve: Serve) -> None:
+    with serve(conn_max_age=600) as site:
+        site.ask("/common/groups/")
+        with site.connect("/database/before_and_after/") as client:
+            assert client.recv(timeout=deadline(10)) == "used two"
+        wait_until(lambda: site.stats()["database connections"] == 0)
+
+
 # An accept inside an atomic block of the view
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.db import connections
-
 from ..conf import get_setting
-from ..database import release_connections
+from ..database import close_opened, release_connections
 from ..sessions import session_watch
 from .collector import tune_collector
 from .patch import eventlet
@@ -23,7 +21,7 @@ class SiteServer(Server):
     """Gives database connections back at the end of each HTTP connection, and looks after the sockets' sessions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("on_connection_end", connections.close_all)
+        kwargs.setdefault("on_connection_end", close_opened)
         super().__init__(*args, **kwargs)
 
     def serve(self) -> None:

@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 OPTIONS: dict[str, Any] = json.loads(os.environ["TEST_SITE"])
-"""``directory``: for the database and the log; ``websocket_middleware``, ``atomic_requests``: bool; ``settings``."""
+"""``directory``: for the database and the log; ``websocket_middleware``, ``atomic_requests``: bool; ``conn_max_age``;
+``settings``."""
 
 SECRET_KEY = "for tests only"
 DEBUG = False
@@ -38,6 +39,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.path.join(OPTIONS["directory"], "db.sqlite3"),
         "ATOMIC_REQUESTS": OPTIONS.get("atomic_requests", False),
+        "CONN_MAX_AGE": OPTIONS.get("conn_max_age", 0),
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model, login
 from django.contrib.auth.models import Group
 from django.contrib.messages import get_messages
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import connections
+from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from django_websocket import WebSocket, WebSocketRequest, require_websocket
@@ -34,6 +34,7 @@ class SocketRequest(WebSocketRequest):
 
 events: dict[str, Any] = {}
 found: Counter[str] = Counter()
+opened: list[Any] = []  # database connections; kept here so that one nobody closes doesn't end with its last reference
 
 
 def event(name: str) -> Any:
@@ -69,7 +70,7 @@ def stats(request: HttpRequest) -> JsonResponse:
             "timers": sum(not timer.called for _, timer in [*hub.timers, *hub.next_timers]),
             "connections": server.connections,
             "websockets": len(server.websockets),
-            "database connections": sum(c.connection is not None for c in _all_database_connections()),
+            "database connections": sum(one.connection is not None for one in opened),
             "memory": pages * os.sysconf("SC_PAGE_SIZE"),
         }
     )
@@ -91,9 +92,13 @@ def garbage(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"open": len(running_server.server.websockets), "found": found})
 
 
-def _all_database_connections() -> list[Any]:
-    wrapper = type(connections["default"])
-    return [one for one in gc.get_objects() if type(one) is wrapper]
+def _note_opened(connection: Any, **kwargs: Any) -> None:
+    opened[:] = [one for one in opened if one.connection is not None]
+    if connection not in opened:
+        opened.append(connection)
+
+
+connection_created.connect(_note_opened)
 
 
 def groups(request: HttpRequest) -> JsonResponse:

@@ -113,6 +113,16 @@ def waits(request: SocketRequest) -> None:
 
 
 @require_websocket
+def before_and_after(request: SocketRequest) -> None:
+    """Uses a connection before the accept, which is the request's, and one of its own."""
+    Group.objects.count()
+    request.websocket.accept()
+    Group.objects.count()
+    request.websocket.send("used two")
+    request.websocket.wait()
+
+
+@require_websocket
 def sleeps(request: SocketRequest) -> None:
     """Holds a connection without waiting for the client."""
     request.websocket.accept()
@@ -159,6 +169,7 @@ not_atomic.accept_websocket = True  # type: ignore[attr-defined]
 
 VIEWS = (
     "accepts_within",
+    "before_and_after",
     "before_the_accept",
     "by_attribute",
     "commits_on_accept",

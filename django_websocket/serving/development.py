@@ -16,7 +16,7 @@ from .sockets import bind_sockets
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-    from .transport import EventletTransport
+    from .transport import ClosedEntry
 
 __all__ = ["RunserverServer"]
 
@@ -75,23 +75,20 @@ def log_request(entry: AccessEntry) -> None:
     logger.log(level, '"%s" %s %s', requested, entry.status, entry.sent, extra=_extra(entry.status))
 
 
-def log_websocket(transport: EventletTransport) -> None:
+def log_websocket(entry: ClosedEntry) -> None:
     """Log a closed websocket: its close code, the seconds that it was open, the messages in and out."""
-    websocket = transport.websocket
-    connection = websocket.connection
-    code = websocket.close_code or 1006
     # The colours are made for HTTP: as of an upgrade where the end was in order, or nobody's fault.
-    level, status = (logging.INFO, 101) if code in ORDERLY else (logging.WARNING, 400)
-    if code in SERVER_ERRORS:
+    level, status = (logging.INFO, 101) if entry.code in ORDERLY else (logging.WARNING, 400)
+    if entry.code in SERVER_ERRORS:
         level, status = logging.ERROR, 500
     logger.log(
         level,
         '"WEBSOCKET %s" %s %.1fs %d in %d out',
-        websocket.path,
-        code,
-        time.monotonic() - transport.opened,
-        connection.messages_received,
-        connection.messages_sent,
+        entry.path,
+        entry.code,
+        entry.duration,
+        entry.messages_received,
+        entry.messages_sent,
         extra=_extra(status),
     )
 

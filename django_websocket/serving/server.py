@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import socket
     from wsgiref.types import WSGIApplication
 
-    from .transport import EventletTransport
+    from .transport import ClosedEntry, EventletTransport
 else:
     socket = eventlet.patcher.original("socket")
 
@@ -51,8 +51,8 @@ class Server:
     """Serves a WSGI ``application`` on ``listeners``, non-blocking listening sockets that become the
     server's.
 
-    ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with
-    the transport of each websocket that was closed. ``max_connections`` and ``request_timeout`` (seconds)
+    ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with a
+    :class:`ClosedEntry` for each websocket that was closed. ``max_connections`` and ``request_timeout`` (seconds)
     come from WEBSOCKET_MAX_CONNECTIONS, as far as the limit of file descriptors allows (which is raised to
     its hard limit), and WEBSOCKET_REQUEST_TIMEOUT if they are None. ``multiprocess``: other processes share
     the listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to give back what
@@ -69,7 +69,7 @@ class Server:
         request_timeout: float | None = None,
         multiprocess: bool = False,
         on_connection_end: Callable[[], None] | None = None,
-        websocket_log: Callable[[EventletTransport], None] | None = None,
+        websocket_log: Callable[[ClosedEntry], None] | None = None,
     ) -> None:
         self.application = application
         self.access_log = access_log
@@ -168,7 +168,7 @@ class Server:
         self.liveness.discard(transport)
         if self.websocket_log is not None:
             # From a greenlet: a log handler may wait for a lock, and the hub can't.
-            eventlet.spawn_n(self._log_websocket, transport)
+            eventlet.spawn_n(self._log_websocket, transport.closed_entry())
         self.connection_closed()
 
     def websocket_ended(self, transport: EventletTransport) -> None:
@@ -176,10 +176,10 @@ class Server:
         self.websockets.discard(transport)
         self._look_whether_done()
 
-    def _log_websocket(self, transport: EventletTransport) -> None:
+    def _log_websocket(self, entry: ClosedEntry) -> None:
         try:
             if self.websocket_log is not None:
-                self.websocket_log(transport)
+                self.websocket_log(entry)
         except Exception:
             logger.exception("the websocket log failed")
 

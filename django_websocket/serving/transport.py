@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import greenlet
@@ -27,7 +28,7 @@ from .patch import eventlet
 if TYPE_CHECKING:
     from .server import Server
 
-__all__ = ["EventletTransport", "abandon", "hand_over"]
+__all__ = ["ClosedEntry", "EventletTransport", "abandon", "hand_over"]
 
 logger = logging.getLogger("django_websocket")
 
@@ -58,6 +59,18 @@ def hand_over(sock: socket.socket, peer: Any, websocket: WebSocket, trailing: by
 def abandon(websocket: WebSocket) -> None:
     """The ``101`` of ``websocket`` was not sent: end its view. Returns at once."""
     hubs.get_hub().schedule_call_global(0, websocket.abort)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedEntry:
+    """How a websocket went: for the log. ``duration`` is in seconds; ``code`` is 1006 where no close frame came."""
+
+    path: str
+    code: int
+    duration: float
+    messages_received: int
+    messages_sent: int
+    peer: str
 
 
 class EventletTransport:
@@ -446,6 +459,18 @@ class EventletTransport:
         self._wake()
         self._server.websocket_closed(self)
         self._look_whether_ended()
+
+    def closed_entry(self) -> ClosedEntry:
+        """What there is to log at the end of the socket."""
+        connection = self._connection
+        return ClosedEntry(
+            self.websocket.path,
+            self.websocket.close_code or 1006,
+            self._hub.clock() - self.opened,
+            connection.messages_received,
+            connection.messages_sent,
+            self.peer,
+        )
 
     def view_ended(self) -> None:
         self._view_ended = True

@@ -41,6 +41,7 @@ _ALLOWED = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})
 _HOST = re.compile(rb"(?:[0-9A-Za-z._~\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(?:\?(.*))?", re.IGNORECASE)
 _CHUNKED = [b"chunked"]
+_JUDGED = frozenset((b"host", b"expect", b"connection"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ def approve_head(raw: bytes) -> Head | Refusal:
     refusal = refuse_unfinished(raw)
     if refusal is not None:
         return refusal
-    lines = raw.split(b"\r\n")
-    match = _REQUEST_LINE.fullmatch(lines[0])
+    line_end = raw.find(b"\r\n")
+    match = _REQUEST_LINE.fullmatch(raw, 0, line_end)
     if match is None:
         return Refusal(400, "The request line is malformed.")
     method, target, major, minor = match.groups()
@@ -117,32 +118,39 @@ def approve_head(raw: bytes) -> Head | Refusal:
     # RFC 9110, 9.3.6: CONNECT is for proxies.
     if method == b"CONNECT":
         return Refusal(501, "This server is not a proxy.")
-    if len(lines) - 3 > MAX_HEADERS:
+    if raw.count(b"\r\n") - 2 > MAX_HEADERS:
         return Refusal(431, "There are too many request headers.")
-    fields = _fields(lines)
-    if isinstance(fields, Refusal):
-        return fields
-    return _judge(raw, method, target, minor == b"1", fields)
+    # 5.2: "A server that receives an obs-fold in a request message ... MUST either reject the message by sending a
+    # 400 (Bad Request) ... or replace each received obs-fold". h11 replaces it.
+    if b"\r\n " in raw or b"\r\n\t" in raw:
+        return Refusal(400, "A header is folded over several lines.")
+    return _judge(raw, method, target, minor == b"1")
 
 
-def _fields(lines: list[bytes]) -> dict[bytes, list[bytes]] | Refusal:
-    """The values of each field by its lower-case name."""
+def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool) -> Head | Refusal:
+    lowered = raw.lower()
+    # As they were sent: h11 merges repeated and listed lengths that are equal.
+    lengths, codings = _sent_values(lowered, b"content-length"), _sent_values(lowered, b"transfer-encoding")
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(raw)
+    try:
+        request = parser.next_event()
+    except h11.RemoteProtocolError as error:
+        refusal = None
+        if error.error_status_hint == 501 and not _judge_host(_sent_values(lowered, b"host") or [], is_11):
+            refusal = _judge_framing(lengths, codings, is_11)
+        return refusal or Refusal(400, str(error))
+    if not isinstance(request, h11.Request):
+        raise AssertionError("h11 was given a whole head")
+    headers: list[tuple[bytes, bytes]] = []
     fields: dict[bytes, list[bytes]] = {}
-    for line in lines[1:-2]:
-        # 5.2: "A server that receives an obs-fold in a request message ... MUST either reject the message by
-        # sending a 400 (Bad Request) ... or replace each received obs-fold".
-        if line[0] in b" \t":
-            return Refusal(400, "A header is folded over several lines.")
-        name, colon, value = line.partition(b":")
-        # 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received request
-        # message that contains whitespace between a header field name and colon."
-        if not colon or _TOKEN.fullmatch(name) is None:
-            return Refusal(400, "A header has no valid name.")
-        fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
-    return fields
-
-
-def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[bytes, list[bytes]]) -> Head | Refusal:
+    for sent_name, value in request.headers.raw_items():
+        name = sent_name.lower()
+        if name in _JUDGED:
+            fields.setdefault(name, []).append(value)
+        # "X-User" and "X_User" are one CGI variable, so a client could set what a proxy is trusted to set.
+        if b"_" not in name:
+            headers.append((name, value))
     hosts = fields.get(b"host", [])
     refusal = _judge_host(hosts, is_11)
     if refusal is not None:
@@ -151,7 +159,6 @@ def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[b
     if isinstance(where, Refusal):
         return where
     path, query = where
-    lengths, codings = fields.get(b"content-length"), fields.get(b"transfer-encoding")
     refusal = _judge_framing(lengths, codings, is_11)
     if refusal is not None:
         return refusal
@@ -160,24 +167,10 @@ def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[b
     expect = fields.get(b"expect")
     if expect is not None and [value.lower() for value in expect] != [b"100-continue"]:
         return Refusal(417, "The only expectation this server meets is 100-continue.")
-    parser = h11.Connection(h11.SERVER)
-    parser.receive_data(raw)
-    try:
-        request = parser.next_event()
-    except h11.RemoteProtocolError as error:
-        return Refusal(400, str(error))
-    if not isinstance(request, h11.Request):
-        raise AssertionError("h11 was given a whole head")
-    connection = b",".join(fields[b"connection"]).lower() if b"connection" in fields else b""
-    headers = [
-        # "X-User" and "X_User" are one CGI variable, so a client could set what a proxy is trusted to set.
-        field
-        for field in request.headers
-        if b"_" not in field[0]
-    ]
     if not hosts and target[:1] not in b"/*":
         # 3.2.2: the authority of an absolute-form target stands for Host, which HTTP/1.0 may lack.
         headers.append((b"host", target.split(b"/", 3)[2].partition(b"?")[0]))
+    connection = b",".join(fields.get(b"connection", ())).lower()
     return Head(
         method=method.decode("ascii"),
         target=target.decode("ascii"),
@@ -190,6 +183,14 @@ def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool, fields: dict[b
         expects_continue=expect is not None and is_11,
         keep_alive=is_11 and b"close" not in [token.strip(b" \t") for token in connection.split(b",")],
     )
+
+
+def _sent_values(lowered: bytes, name: bytes) -> list[bytes] | None:
+    """The values of all fields of that ``name`` in a head in lower case; None without any."""
+    start = b"\r\n" + name + b":"
+    if start not in lowered:
+        return None
+    return [part.partition(b"\r\n")[0].strip(b" \t") for part in lowered.split(start)[1:]]
 
 
 def _judge_host(hosts: list[bytes], is_11: bool) -> Refusal | None:

@@ -12,7 +12,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from .exceptions import ConnectionClosed, HandshakeAborted
 from .handover import Handover
 from .options import Options
-from .protocol.connection import Connection, Message
+from .protocol.assembly import Message
+from .protocol.connection import Connection
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
 from .transport import Transport

@@ -12,10 +12,10 @@ still welcome. Until then the frame waits in :attr:`Connection.close_frame`.
 
 from __future__ import annotations
 
-import codecs
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..exceptions import InvalidPayload, MessageTooBig, PolicyViolation, ProtocolError
+from ..exceptions import InvalidPayload, MessageTooBig, ProtocolError
+from .assembly import Assembly, Message, check_size
 from .frames import (
     ABNORMAL,
     BINARY,
@@ -33,44 +33,26 @@ from .frames import (
 from .masking import apply_mask
 
 if TYPE_CHECKING:
-    from .deflate import Inflater, PerMessageDeflate
+    from .deflate import PerMessageDeflate
 
-__all__ = ["FRAGMENT_SIZE", "MAX_FRAGMENTS", "MAX_PONGS", "Connection", "Message"]
-
-Message = str | bytes
-
-#: Frames that one message may consist of, whatever their size. More must hold :data:`FRAGMENT_SIZE` bytes on average:
-#: a frame costs its handling, so nobody who has much to say sends crumbs.
-MAX_FRAGMENTS = 1024
-FRAGMENT_SIZE = 32
+__all__ = ["MAX_PONGS", "Connection"]
 
 #: Bytes of pongs that wait to be sent; past it, only the latest ping is answered.
 MAX_PONGS = 4096
-
-#: Pieces of a message that are kept as they came. Beyond that they are joined, for a client may send single bytes.
-MAX_PARTS = 256
-
-_utf8_decode = codecs.utf_8_decode
 
 
 class Connection:
     """The protocol state of one open websocket, server side."""
 
     __slots__ = (
+        "_assembly",
         "_deflate",
-        "_fragments",
-        "_inflater",
-        "_is_text",
-        "_length",
+        "_fin",
         "_mask",
         "_max_queue",
         "_max_size",
-        "_message",
-        "_message_fin",
         "_queued",
-        "_size",
         "_tail",
-        "_utf8_tail",
         "close_code",
         "close_frame",
         "close_reason",
@@ -130,14 +112,8 @@ class Connection:
         """Bytes that the data frame being received still lacks."""
         # The rest of what is known of that frame, and the message it belongs to.
         self._mask = b""
-        self._message: list[Any] | None = None  # its pieces, all of str or all of bytes
-        self._length = 0  # bytes in them
-        self._message_fin = False
-        self._size = 0  # payload bytes that the message's frames announced
-        self._is_text = False
-        self._fragments = 0
-        self._utf8_tail = b""
-        self._inflater: Inflater | None = None
+        self._fin = False
+        self._assembly: Assembly | None = None
 
     def use_deflate(self, deflate: PerMessageDeflate) -> None:
         """Compress and inflate messages from now on, as the handshake agreed."""
@@ -192,10 +168,8 @@ class Connection:
         self.ended = self.news = True
         self.full = False
         self._tail = b""
-        self._message = None
-        self._inflater = None
+        self._assembly = None
         self.remaining = 0
-        self._utf8_tail = b""
         if self.close_code is None:
             self.close_code = code
             self.close_reason = reason
@@ -254,7 +228,7 @@ class Connection:
                         raise ProtocolError("payload length with its most significant bit set")
             stop = start + length
 
-            if (first == 0x81 or first == 0x82) and stop <= end and self._message is None:
+            if (first == 0x81 or first == 0x82) and stop <= end and self._assembly is None:
                 if length > self._max_size:
                     raise MessageTooBig(f"message of {length} bytes, at most {self._max_size} are allowed")
                 payload = apply_mask(data[start:stop], data[start - 4 : start])
@@ -308,82 +282,47 @@ class Connection:
         elif opcode > BINARY:
             raise ProtocolError(f"reserved opcode {opcode:#x}")
         elif opcode == CONTINUATION:
-            if self._message is None:
+            if self._assembly is None:
                 raise ProtocolError("continuation frame without a message to continue")
-            if self._fragments >= MAX_FRAGMENTS + self._size // FRAGMENT_SIZE:
-                raise PolicyViolation(f"message of {self._fragments} fragments and {self._size} bytes")
+            self._assembly.check_fragments()
         # Section 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another".
-        elif self._message is not None:
+        elif self._assembly is not None:
             raise ProtocolError("new message within a fragmented message")
 
     def _check_size(self, first: int, length: int) -> None:
-        """Raise MessageTooBig for what the header alone shows; inflation is bounded while it happens."""
-        limit = self._max_size
-        if first & 0x40 or (self._message is not None and self._inflater is not None):
-            # Deflate makes incompressible data a little longer: five bytes in some thousand.
-            limit += limit // 64 + 1024
-        if self._message is not None:
-            length += self._size
-        if length > limit:
-            raise MessageTooBig(f"message of at least {length} bytes, at most {self._max_size} are allowed")
+        if self._assembly is not None:
+            self._assembly.check_size(length)
+        else:
+            check_size(length, self._max_size, compressed=bool(first & 0x40))
 
     def _begin_frame(self, first: int, length: int, mask: bytes) -> None:
-        opcode = first & 0x0F
-        if opcode != CONTINUATION:
-            self._message = []
-            self._length = 0
-            self._is_text = opcode == TEXT
-            self._fragments = 0
-            self._size = 0
-            self._inflater = self._deflate.inflater() if first & 0x40 and self._deflate is not None else None
-        self._fragments += 1
-        self._size += length
-        self._message_fin = first >= 0x80
+        assembly = self._assembly
+        if assembly is None:
+            inflater = self._deflate.inflater() if first & 0x40 and self._deflate is not None else None
+            is_text = first & 0x0F == TEXT
+            assembly = self._assembly = Assembly(is_text=is_text, inflater=inflater, max_size=self._max_size)
+        assembly.begin_frame(length)
+        self._fin = first >= 0x80
         self._mask = mask
         self.remaining = length
 
     def _receive_payload(self, chunk: bytes) -> None:
         """Take in a piece of the current data frame's payload, which may be all of it, or nothing."""
-        parts = self._message
-        assert parts is not None, "a payload belongs to a message"
+        assembly = self._assembly
+        assert assembly is not None, "a payload belongs to a message"
         if chunk:
             plain = apply_mask(chunk, self._mask)
             self.remaining -= len(chunk)
             if turn := len(chunk) % 4:
                 self._mask = self._mask[turn:] + self._mask[:turn]
-            self._add(parts, plain)
-        if self.remaining or not self._message_fin:
+            assembly.add(plain)
+        if self.remaining or not self._fin:
             return
-        if self._inflater is not None:
-            self._add(parts, self._inflater.TAIL)
-            self._inflater = None
-        if self._utf8_tail:
-            raise InvalidPayload("text message ends within a character")
-        self._message = None
+        message = assembly.finish()
+        self._assembly = None
         self.messages_received += 1
-        self._queued += self._length
-        self.messages.append(_join(parts, self._is_text))
-
-    def _add(self, parts: list[Any], plain: bytes) -> None:
-        if self._inflater is not None:
-            plain = self._inflater.inflate(plain, self._max_size + 1 - self._length)
-            if self._length + len(plain) > self._max_size:
-                raise MessageTooBig(f"message inflates to more than the {self._max_size} bytes that are allowed")
-        self._length += len(plain)
-        parts.append(self._decode(plain) if self._is_text else plain)
-        if len(parts) >= MAX_PARTS:
-            parts[:] = [_join(parts, self._is_text)]
-
-    def _decode(self, plain: bytes) -> str:
-        """The characters of the next bytes; fails on those that can't be UTF-8 as soon as they are here (8.1)."""
-        if self._utf8_tail:
-            plain = self._utf8_tail + plain
-        try:
-            text, consumed = _utf8_decode(plain, "strict", False)
-        except UnicodeDecodeError:
-            raise InvalidPayload("text message is not UTF-8") from None
-        self._utf8_tail = plain[consumed:]
-        return text
+        self._queued += assembly.length
+        self.messages.append(message)
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         self.news = True
@@ -474,7 +413,3 @@ class Connection:
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise ValueError("the payload of a ping is limited to 125 bytes")
         return encode_frame(PING, payload)
-
-
-def _join(parts: list[Any], is_text: bool) -> Message:
-    return "".join(parts) if is_text else b"".join(parts)

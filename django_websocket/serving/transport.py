@@ -24,6 +24,7 @@ from ..exceptions import ConcurrencyError, KeepaliveTimeout, ProtocolError
 from ..websocket import WebSocket
 from .outbox import Outbox
 from .patch import eventlet
+from .waiter import Waiter
 
 if TYPE_CHECKING:
     from .server import Server
@@ -40,9 +41,6 @@ RECV_SIZE = 65536
 
 #: The same in the midst of a large message.
 LARGE_RECV_SIZE = 4 * RECV_SIZE
-
-#: What a view may do with the socket in one go, in messages, before others get their turn.
-BUDGET = 64
 
 
 def hand_over(sock: socket.socket, peer: Any, websocket: WebSocket, trailing: bytes, server: Server) -> None:
@@ -73,16 +71,14 @@ class ClosedEntry:
     peer: str
 
 
-class EventletTransport:
+class EventletTransport(Waiter):
     """Moves bytes between one socket and one websocket."""
 
     __slots__ = (
         "__weakref__",
-        "_budget",
         "_connection",
         "_deadline",
         "_fd",
-        "_hub",
         "_listener",
         "_lost",
         "_messages",
@@ -95,8 +91,6 @@ class EventletTransport:
         "_shut",
         "_sock",
         "_view_ended",
-        "_waiter",
-        "_wake_scheduled",
         "bytes_received",
         "bytes_sent",
         "latency",
@@ -106,6 +100,7 @@ class EventletTransport:
     )
 
     def __init__(self, sock: socket.socket, peer: Any, websocket: WebSocket, server: Server) -> None:
+        super().__init__()
         self.websocket = websocket
         self.peer = peer
         self.latency: float | None = None
@@ -118,17 +113,13 @@ class EventletTransport:
         self._fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send
-        self._hub = hubs.get_hub()
         self.opened: float = self._hub.clock()
         self._listener: Any = None
         self._outbox: Outbox | None = None
-        self._waiter: greenlet.greenlet | None = None
-        self._wake_scheduled = False
         self._deadline: Any = None
         self._lost = False
         self._shut = False
         self._view_ended = False
-        self._budget = BUDGET
         self._ping_id = 0
         self._ping_time = 0.0
 
@@ -256,51 +247,6 @@ class EventletTransport:
             return self._park()
         finally:
             timer.cancel()
-
-    def _park(self) -> bool:
-        self._budget = BUDGET
-        hub = self._hub
-        current = greenlet.getcurrent()
-        self._waiter = current
-        try:
-            # hub.switch() sees to the parent first; a view has the right one since it was resumed.
-            settled: bool = current.parent is hub.greenlet
-            result: bool = hub.greenlet.switch() if settled else hub.switch()
-            return result
-        finally:
-            self._waiter = None
-
-    def _on_timeout(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.switch(False)
-
-    def _wake(self) -> None:
-        """Have the hub wake the view, if it waits; callable from everywhere."""
-        if self._waiter is not None and not self._wake_scheduled:
-            self._wake_scheduled = True
-            self._hub.schedule_call_global(0, self._on_wake)
-
-    def _on_wake(self) -> None:
-        self._wake_scheduled = False
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.switch(True)
-
-    def pause(self) -> None:
-        self._budget = BUDGET
-        if greenlet.getcurrent() is self._hub.greenlet:
-            return
-        timer = self._hub.schedule_call_global(0, greenlet.getcurrent().switch)
-        try:
-            self._hub.switch()
-        finally:
-            timer.cancel()
-
-    def _spend(self) -> None:
-        self._budget -= 1
-        if self._budget <= 0:
-            self.pause()
 
     def took_message(self) -> None:
         if self._connection.full and not self._messages:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from django_websocket.exceptions import HandshakeError, InvalidPayload, PolicyViolation, ProtocolError
-from django_websocket.protocol.connection import Connection, Message
+from django_websocket.protocol.assembly import Message
+from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.deflate import PerMessageDeflate, negotiate_deflate
 from django_websocket.protocol.frames import BINARY, CLOSE, PONG
 from django_websocket.protocol.handshake import Handshake, accept_key, is_websocket_request, parse_handshake

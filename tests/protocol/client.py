@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from django_websocket.protocol.connection import Connection, Message
+from django_websocket.protocol.assembly import Message
+from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.masking import apply_mask_python
 
 __all__ = ["bomb", "close", "compressed", "deflated", "feed", "frame", "header", "text"]

@@ -7,7 +7,8 @@ import tracemalloc
 import pytest
 
 from django_websocket.exceptions import MessageTooBig, PolicyViolation
-from django_websocket.protocol.connection import FRAGMENT_SIZE, MAX_FRAGMENTS, Connection
+from django_websocket.protocol.assembly import FRAGMENT_SIZE, MAX_FRAGMENTS
+from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.deflate import PerMessageDeflate
 
 from .client import bomb, close, compressed, feed, frame, header, text

@@ -17,7 +17,8 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from django_websocket.exceptions import InvalidPayload, MessageTooBig, PolicyViolation, ProtocolError
-from django_websocket.protocol.connection import Connection, Message
+from django_websocket.protocol.assembly import Message
+from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.deflate import PerMessageDeflate
 from django_websocket.protocol.handshake import accept_key, parse_handshake
 

@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from .environment import HERE, PYTHON, ROOT, ready
 from .load.job import Job
 from .processes import Failure, cores, end_with_us, free_port, running
 from .procfs import memory, processor_time, session_pids
+from .project.pauses import VARIABLE, longest_pause
 from .report.tables import number, simple_table
 from .servers import OURS, SERVERS
 
@@ -44,6 +46,7 @@ class Step:
     kib_per_socket: float  # of all that are open, above the empty server
     core_percent: float  # of one core, in the window after it
     pings: int  # in the window
+    collector_seconds: float | None  # the longest pause that the garbage collector made, ours only
 
 
 @dataclass
@@ -128,8 +131,10 @@ def measure(name: str, *, processes: int, sockets: int, window: float, hold: flo
     findings = Findings(name, processes)
     command = server.command(port) + (["shared"] if processes > 1 else [])
     with ExitStack() as stack:
+        pauses = Path(stack.enter_context(tempfile.NamedTemporaryFile()).name) if name == OURS else None
+        environment = {VARIABLE: str(pauses)} if pauses is not None else {}
         sessions = [
-            stack.enter_context(running(command, port, (server_core, load_core)[place % 2]))
+            stack.enter_context(running(command, port, (server_core, load_core)[place % 2], environment=environment))
             for place in range(processes)
         ]
         pids = [pid for session in sessions for pid in session_pids(session)]
@@ -139,7 +144,7 @@ def measure(name: str, *, processes: int, sockets: int, window: float, hold: flo
         empty, already = memory(pids), LOADS * processes
         while already < sockets * processes:
             count = min(PER_STEP * processes, sockets * processes - already)
-            findings.steps.append(_step(loads, pids, already, count, empty.rss, window))
+            findings.steps.append(_step(loads, pids, already, count, empty.rss, window, pauses))
             already += count
             print(findings.steps[-1], file=sys.stderr)
         findings.shares = [sum(len(os.listdir(f"/proc/{p}/fd")) for p in session_pids(s)) for s in sessions]
@@ -153,7 +158,11 @@ def measure(name: str, *, processes: int, sockets: int, window: float, hold: flo
     return findings
 
 
-def _step(loads: Loads, pids: Sequence[int], already: int, count: int, empty: int, window: float) -> Step:
+def _step(
+    loads: Loads, pids: Sequence[int], already: int, count: int, empty: int, window: float, pauses: Path | None
+) -> Step:
+    if pauses is not None:
+        longest_pause(pauses)
     before = processor_time(pids)
     seconds = loads.open(count)
     cpu = sum(processor_time(pids).since(before))
@@ -168,6 +177,7 @@ def _step(loads: Loads, pids: Sequence[int], already: int, count: int, empty: in
         kib_per_socket=(rss - empty) / (already + count) / 1024,
         core_percent=percent,
         pings=pings,
+        collector_seconds=None if pauses is None else longest_pause(pauses),
     )
 
 
@@ -193,6 +203,7 @@ def report(findings: Findings) -> str:
         "memory",
         "% of a core",
         "pings",
+        "collector ms",
     ]
     body, first = [], findings.steps[0]
 
@@ -212,12 +223,14 @@ def report(findings: Findings) -> str:
                 growth(step.kib_per_socket, first.kib_per_socket),
                 number(step.core_percent),
                 str(step.pings),
+                "" if step.collector_seconds is None else number(step.collector_seconds * 1000),
             ]
         )
     return (
         f"{SERVERS[findings.server].title}, {findings.processes} process{'es' * (findings.processes > 1)}\n\n"
         f"{simple_table(head, body)}\n\n"
-        "*Time*, *CPU* and *memory* are for one socket, relative to the first step: 1.00 is a straight line.\n\n"
+        "*Time*, *CPU* and *memory* are for one socket, relative to the first step: 1.00 is a straight line. "
+        "*Collector* is the longest pause that Python's garbage collector made during the step.\n\n"
         f"File descriptors of each process: {', '.join(map(str, findings.shares))}. Held for "
         f"{number(findings.held_seconds)} s: {number(findings.held_core_percent)} % of a core, "
         f"{findings.held_pings} pings, {findings.lost} sockets lost. Closed in {number(findings.close_seconds)} s, "

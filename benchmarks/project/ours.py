@@ -16,11 +16,14 @@ from django_websocket.serving.signals import signals_to_hub  # noqa: E402
 from django_websocket.serving.site import SiteServer  # noqa: E402
 from django_websocket.serving.sockets import bind_sockets  # noqa: E402
 
+from .pauses import record_pauses  # noqa: E402
+
 
 def main(port: int, *, shared: bool = False) -> None:
     """Serve as ``runwsserver --noreload`` does, less its access log; ``shared`` with others on the same port."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.project.settings_ours"
     application = get_wsgi_application()
+    record_pauses()
     listeners = bind_sockets(f"127.0.0.1:{port}", reuse_port=shared)
     server = SiteServer(application, listeners)
     with signals_to_hub(lambda _: server.stop(drain_timeout=1), *STOP_SIGNALS):

@@ -87,10 +87,10 @@ class ConnectionLoan:
                         "request (ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
                     )
         self._taken = False
-        if self._lent or self._has_opened:
-            self._give_back(accepting)
         if not accepting:
             del _loans[_thread.get_ident()]
+        if self._lent or self._has_opened:
+            self._give_back(accepting)
 
     def _give_back(self, accepting: bool) -> None:
         here = connections.all(initialized_only=True)
@@ -118,9 +118,12 @@ class ConnectionLoan:
         """In the request's greenlet: take over what the view has opened, and let go of what it has kept."""
         for alias in self._kept:
             del connections[alias]
+        outer = _loans.get(_thread.get_ident())  # where the request's greenlet is itself that of a view
         for connection in self._opened:
             connections[connection.alias] = connection
             _openers.add(greenlet.getcurrent())
+            if outer is not None:
+                outer.opened(connection)
         self._kept = self._opened = ()
 
     def accepted(self, websocket: WebSocket) -> None:
@@ -149,6 +152,9 @@ class ConnectionLoan:
 
     def end(self) -> None:
         """In the view's greenlet: it has ended."""
+        websocket, self._websocket = self._websocket, None
+        if websocket is not None:
+            websocket.on_idle = None  # which refers to this
         if _loans.pop(_thread.get_ident(), None) is not None and self._has_opened:
             release_connections(final=True)
 

@@ -100,8 +100,9 @@ class Handover:
             raise
         finally:
             self._starter = None
-            if view_greenlet.dead:
-                # Who switches to a dead greenlet, as a belated timer does, gets to its parent. That must not be us.
+            if view_greenlet.dead or self.state is State.PARKED:
+                # Who switches to a dead greenlet, as a belated timer does, gets to its parent; so does a view that ends
+                # while it is parked, because its own time-out is raised in it. That must not be us.
                 view_greenlet.parent = greenlet.getcurrent().parent or greenlet.getcurrent()
         if self.state is State.PARKED:
             return ACCEPTED
@@ -144,8 +145,8 @@ class Handover:
             starter = self._starter
             if starter is not None:
                 self._result, self._error = result, error
-                del error  # its traceback refers to this frame
                 greenlet.getcurrent().parent = starter
+            del error  # its traceback refers to this frame
             return
         on_end, self._on_end = self._on_end, None
         try:
@@ -158,22 +159,31 @@ class Handover:
             self.state = State.ENDED
             self._greenlet = None
 
-    def accept(self) -> None:
-        """Park the view; return once the server resumes it.
-
-        Raises what :meth:`abort` is called with, if the 101 never reaches the client. Only the view's own greenlet may
-        accept: RuntimeError otherwise. A view that catches its GreenletExit and goes on gets another one here.
-        """
+    def check_acceptable(self) -> None:
+        """Raise what :meth:`accept` would raise at once."""
         if not self.is_current:
             raise RuntimeError("a websocket is accepted by its view; only then may other greenlets use it")
         if self.state is State.ENDING:
             raise greenlet.GreenletExit
         if self.state is not State.RUNNING:
             raise RuntimeError(f"a view that is {self.state.value} can't accept its websocket")
+
+    def accept(self) -> None:
+        """Park the view; return once the server resumes it.
+
+        Raises what :meth:`abort` is called with, if the 101 never reaches the client. Only the view's own greenlet may
+        accept: RuntimeError otherwise. A view that catches its GreenletExit and goes on gets another one here.
+        """
+        self.check_acceptable()
         starter = self._starter
         assert starter is not None, "a running view has a starter"
         self.state = State.PARKED
-        starter.switch()
+        try:
+            starter.switch()
+        except BaseException:
+            if self.state is State.PARKED:
+                self.state = State.OPEN  # a time-out of its own, say: there is nothing to resume
+            raise
 
     # In the server
 

@@ -15,7 +15,7 @@ from asgiref.sync import _restore_context
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, empty
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
@@ -212,8 +212,7 @@ class _Opening:
     def _accept(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> None:
         response = self._switching_protocols(subprotocol, headers)
         handover = self._handover
-        if not handover.is_current:
-            raise RuntimeError("a websocket is accepted by its view; only then may other greenlets use it")
+        handover.check_acceptable()
         self._loan.give_back(accepting=True)
         self._response = response
         handover.accept()
@@ -274,7 +273,6 @@ class _Opening:
                 self._loan.end()
             finally:
                 _untie(request)
-                websocket.handover = None  # its context refers to the websocket
                 if transport is not None:
                     transport.view_ended()
 
@@ -306,15 +304,16 @@ def _drop_body(request: HttpRequest) -> None:
 
 def _is_django_lazy(user: Any) -> bool:
     """Whether this is what Django's own middleware sets; somebody else's lazy user says who it is in its own way."""
-    function = user.__dict__.get("_setupfunc") if isinstance(user, SimpleLazyObject) else None
+    # Not isinstance(), which asks the object that a lazy one stands for.
+    function = user.__dict__.get("_setupfunc") if issubclass(type(user), SimpleLazyObject) else None
     return getattr(function, "__module__", None) == AUTH_MIDDLEWARE
 
 
 def _settle_user(request: HttpRequest) -> None:
     """Replace a lazy user that is known by now by that user: the lazy one refers to the request."""
-    attributes = request.__dict__
-    if "_cached_user" in attributes and _is_django_lazy(attributes.get("user")):
-        request.user = attributes["_cached_user"]
+    user = request.__dict__.get("user")
+    if _is_django_lazy(user) and user.__dict__["_wrapped"] is not empty:
+        request.user = user.__dict__["_wrapped"]
 
 
 def _untie(request: HttpRequest) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 
 from .exceptions import ConnectionClosed, HandshakeAborted
-from .handover import Handover
+from .handover import Handover, State
 from .options import Options
 from .protocol.assembly import Message
 from .protocol.connection import Connection
@@ -292,6 +292,11 @@ class WebSocket:
     def accepted(self) -> bool:
         """Whether the connection is, or was, open."""
         return self._transport is not None
+
+    @property
+    def waits_for_101(self) -> bool:
+        """Whether its view has accepted it and waits to be resumed."""
+        return self.handover is not None and self.handover.state is State.PARKED
 
     def prepare(
         self, accept: Callable[[str | None, Mapping[str, str] | None], None] | None, handover: Handover | None

@@ -96,10 +96,12 @@ def test_a_view_that_does_not_accept_is_an_ordinary_request(request: pytest.Fixt
 # Connections that outlive their request
 
 
-def test_lasting_connections_end_with_the_greenlets_that_hold_them(serve: Serve) -> None:
-    with serve(conn_max_age=600) as site:
+@pytest.mark.parametrize("view", ["before_and_after", "nested_before_and_after"])
+@pytest.mark.parametrize("query", ["", "?untouched"])
+def test_lasting_connections_end_with_the_greenlets_that_hold_them(serve: Serve, view: str, query: str) -> None:
+    with serve(conn_max_age=600, websocket_middleware=True) as site:
         site.ask("/common/groups/")
-        with site.connect("/database/before_and_after/") as client:
+        with site.connect(f"/database/{view}/{query}") as client:
             assert client.recv(timeout=deadline(10)) == "used two"
         wait_until(lambda: site.stats()["database connections"] == 0)
 

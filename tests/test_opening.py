@@ -158,6 +158,26 @@ def test_a_view_that_raises_before_the_accept_is_answered_with_500(site: Site) -
     assert site.journal().count("exception") == 1
 
 
+@pytest.mark.parametrize("sleep", ["", "&sleep"])
+@pytest.mark.parametrize("moment", ["delay", "delay_close"], ids=["before-the-101", "behind-the-101"])
+def test_a_view_that_gives_up_its_accept(site: Site, moment: str, sleep: str) -> None:
+    """By a time-out of its own, while the response is on its way through a slow middleware."""
+    before = site.stats()
+    path = f"/opening/gives_up/?patience=0.05&{moment}=0.3{sleep}"
+    if moment == "delay":
+        assert site.shake_hands(path).status == 500
+    else:
+        with site.raw(path).opened() as client:
+            assert client.frame() == (0x88, b"\x03\xf3")
+            client.send(frame(0x88, b"\x03\xf3"))
+            assert client.rest() == b""
+    happened = site.wait_for_journal("ended")
+    assert happened.index("gave up") < happened.index("ended")
+    if not sleep:
+        assert site.wait_for_error()["error"] == "Timeout"
+    site.wait_until_back_at(before)
+
+
 def test_a_view_that_raises_after_the_accept_closes_with_1011(site: Site) -> None:
     with site.raw("/opening/raises_after/").opened() as client:
         assert client.frame() == (0x81, b"accepted")

@@ -253,6 +253,8 @@ class Connection:
             refusal = None
             if self._server.stopping:
                 refusal = Refusal(503, "The server is stopping.")
+            elif not upgrade.websocket.waits_for_101:
+                refusal = Refusal(500, "The view of the websocket has ended.")  # by a time-out of its own, say
             elif not body.drain():
                 refusal = Refusal(400, "The body of the handshake can't be read.")
             if refusal is None:

@@ -139,7 +139,8 @@ def _judge(raw: bytes, method: bytes, target: bytes, is_11: bool) -> Head | Refu
         refusal = None
         if error.error_status_hint == 501 and not _judge_host(_sent_values(lowered, b"host") or [], is_11):
             refusal = _judge_framing(lengths, codings, is_11)
-        return refusal or Refusal(400, str(error))
+        # Not what h11 says, which quotes the client.
+        return refusal or Refusal(400, "The request head is malformed.")
     if not isinstance(request, h11.Request):
         raise AssertionError("h11 was given a whole head")
     headers: list[tuple[bytes, bytes]] = []

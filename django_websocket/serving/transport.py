@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import greenlet
 
 from ..exceptions import ConcurrencyError, KeepaliveTimeout, ProtocolError
+from ..handover import State
 from ..websocket import WebSocket
 from .outbox import Outbox
 from .patch import eventlet
@@ -83,6 +84,7 @@ class EventletTransport(Waiter):
         "_lost",
         "_messages",
         "_outbox",
+        "_path",
         "_ping_id",
         "_ping_time",
         "_recv",
@@ -108,6 +110,7 @@ class EventletTransport(Waiter):
         self.bytes_sent = 0
         self._connection = websocket.connection
         self._messages = self._connection.messages
+        self._path = websocket.path
         self._server = server
         self._sock = sock
         self._fd = sock.fileno()
@@ -149,8 +152,15 @@ class EventletTransport(Waiter):
             self._connection.receive_data(trailing)
             self._after_input()
         handover = websocket.handover
-        assert handover is not None, "an accepted websocket has a view"
-        handover.resume()
+        if handover is not None and websocket.waits_for_101:
+            handover.resume()
+        else:
+            # It gave up since the 101 went out, by a time-out of its own, say.
+            websocket.close(1011)
+            if handover is None or handover.state is State.ENDED:
+                self.view_ended()
+            else:
+                handover.abort(greenlet.GreenletExit())
         if self._server.stopping:
             self.shut_down()
 
@@ -183,7 +193,7 @@ class EventletTransport(Waiter):
         try:
             connection.receive_data(data)
         except Exception as error:
-            logger.exception("Reading from a websocket failed: %s", self.websocket.path)
+            logger.exception("Reading from a websocket failed: %s", self._path)
             connection.fail(ProtocolError(f"internal error: {type(error).__name__}"))
         if connection.news:
             self._after_input()
@@ -194,7 +204,7 @@ class EventletTransport(Waiter):
                 waiter.switch(True)
             except Exception:
                 # A view lets none out. A greenlet that it spawned may, and the hub would go deaf on the descriptor.
-                logger.exception("A greenlet that waited for a websocket failed: %s", self.websocket.path)
+                logger.exception("A greenlet that waited for a websocket failed: %s", self._path)
 
     def _after_input(self) -> None:
         """See to all that input may have brought beside messages."""
@@ -410,8 +420,8 @@ class EventletTransport(Waiter):
         """What there is to log at the end of the socket."""
         connection = self._connection
         return ClosedEntry(
-            self.websocket.path,
-            self.websocket.close_code or 1006,
+            self._path,
+            connection.close_code or 1006,
             self._hub.clock() - self.opened,
             connection.messages_received,
             connection.messages_sent,

@@ -20,6 +20,7 @@ def test_refused(case: Case) -> None:
     refusal = judge(case.raw)
     assert isinstance(refusal, Refusal), case.source
     assert refusal.status == case.status, (refusal, case.source)
+    assert len(refusal.reason) < 100, "a refusal quotes nothing of what the client sent"
 
 
 @pytest.mark.parametrize("case", HEADS, ids=lambda case: case.name)

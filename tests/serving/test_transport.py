@@ -87,7 +87,7 @@ def leave_by_close(client: RawSocket) -> None:
     client.sock.close()
 
 
-@pytest.mark.parametrize("path", ["/common/echo/", "/common/echo_to_user/"])
+@pytest.mark.parametrize("path", ["/common/echo/", "/common/echo_to_user/", "/database/before_and_after/"])
 def test_nothing_of_a_websocket_waits_for_the_garbage_collector(serve: Serve, path: str) -> None:
     """Thousands that leave at once would otherwise keep their memory, and the collector would stop all for long."""
     with serve(settings=SETTINGS) as site:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,18 @@ Next = Callable[[HttpRequest], HttpResponse]
 
 
 def recorder(get_response: Next) -> Next:
-    """The outermost: ``?replace``, ``?fail`` spoil the 101."""
+    """The outermost: ``?replace``, ``?fail`` spoil the 101, ``?delay`` holds it back for as many seconds,
+    ``?delay_close`` what comes behind it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         journal.append(f"response {response.status_code}")
+        if "delay" in request.GET:
+            time.sleep(float(request.GET["delay"]))
+        if "delay_close" in request.GET:
+            response._resource_closers.append(  # type: ignore[attr-defined]  # not in the stubs
+                lambda: time.sleep(float(request.GET["delay_close"]))
+            )
         if response.status_code == 101:
             response["X-Recorded"] = "yes"
             if "replace" in request.GET:
@@ -35,7 +43,8 @@ def environment(get_response: Next) -> Next:
     """The innermost: what a view finds set up by those that ran before it."""
 
     def middleware(request: Any) -> HttpResponse:
-        request.outer_connection = connections["default"]
+        if "untouched" not in request.GET:
+            request.outer_connection = connections["default"]
         if "zone" in request.GET:
             timezone.activate(request.GET["zone"])
         if "urlconf" in request.GET:

@@ -146,6 +146,13 @@ def unmarked(view: Any) -> Any:
 
 nested_within = unmarked(accepts_within)
 nested_before = unmarked(before_the_accept)
+
+
+def nested_before_and_after(request: SocketRequest) -> Any:
+    return before_and_after(request)
+
+
+nested_before_and_after.accept_websocket = True  # type: ignore[attr-defined]  # as a project does it
 nested_within.accept_websocket = True
 nested_before.accept_websocket = True
 
@@ -174,6 +181,7 @@ VIEWS = (
     "by_attribute",
     "commits_on_accept",
     "nested_before",
+    "nested_before_and_after",
     "nested_within",
     "not_atomic",
     "raises_before",

@@ -233,12 +233,28 @@ def late(request: SocketRequest) -> None:
         journal.append("ended")
 
 
+@require_websocket
+def gives_up(request: SocketRequest) -> None:
+    """Waits for its accept no longer than it is told, and may sleep over it."""
+    try:
+        with eventlet.Timeout(float(request.GET["patience"])):
+            request.websocket.accept()
+    except eventlet.Timeout:
+        journal.append("gave up")
+        if "sleep" in request.GET:
+            time.sleep(3600)
+        raise
+    finally:
+        journal.append("ended")
+
+
 VIEWS = (
     "accept_twice",
     "accept_with",
     "closed_leaves",
     "closes_first",
     "exits",
+    "gives_up",
     "foreign_accept",
     "kill",
     "killable",

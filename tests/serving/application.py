@@ -324,11 +324,17 @@ def view_file(environ: Environ, start_response: StartResponse, query: dict[str, 
     return environ["wsgi.file_wrapper"](file, 512)  # type: ignore[no-any-return]
 
 
+class NamedWebSocket(str):
+    """A websocket of which only the name matters, and that its view waits."""
+
+    waits_for_101 = True
+
+
 def view_switch(environ: Environ, start_response: StartResponse, query: dict[str, str]) -> Iterable[bytes]:
     """What the view layer does, with a websocket that the served process only tells by its name."""
     how = query.get("how", "")
     if how != "none":
-        environ[UPGRADE_KEY].websocket = "the websocket"
+        environ[UPGRADE_KEY].websocket = NamedWebSocket("the websocket")
     if how == "raise":
         raise ValueError("on purpose, with a websocket")
     headers = [("Sec-WebSocket-Accept", "x"), ("Content-Type", "text/html"), ("Content-Length", "0")]

@@ -39,12 +39,14 @@ def write(plan: Plan, cells: Sequence[Cell], on: Machine, folder: Path) -> str:
             tables.append((workload.name, rows))
             if any(row.median is not None for row in rows):
                 (folder / f"{workload.name}.svg").write_text(chart(workload.name, rows))
-    text = document(tables, on, rounds=plan.rounds, duration=plan.duration)
+    # What was done, not what was planned: the longest workloads run once, and there may have been a budget.
+    counts = [len(cell.samples) for cell in cells if cell.samples] or [0]
+    text = document(tables, on, fewest=min(counts), most=max(counts), duration=plan.duration)
     (folder / "results.rst").write_text(text)
     results = {
         "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": asdict(on),
-        "rounds": plan.rounds,
+        "rounds": max(counts),
         "duration": plan.duration,
         "cells": [asdict(cell) for cell in cells],
     }

@@ -140,8 +140,10 @@ def section(name: str, rows: Sequence[Row]) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def document(tables: Sequence[tuple[str, Sequence[Row]]], on: Machine, *, rounds: int, duration: float) -> str:
-    """The whole report."""
+def document(
+    tables: Sequence[tuple[str, Sequence[Row]]], on: Machine, *, fewest: int, most: int, duration: float
+) -> str:
+    """The whole report; ``fewest`` and ``most`` are the rounds in which a cell was measured."""
     disturbance = max((row.samples.get("others_busy", 0.0) for _, rows in tables for row in rows), default=0.0)
     warning = (
         [f"**Not for publishing**: other processes took up to {disturbance:.0%} of the server's core.", ""]
@@ -149,7 +151,8 @@ def document(tables: Sequence[tuple[str, Sequence[Row]]], on: Machine, *, rounds
         else []
     )
     versions = ", ".join(f"{package} {version}" for package, version in on.versions.items())
-    measured = f"{rounds} round{'s' * (rounds != 1)} of {number(duration)} s for each cell"
+    rounds = f"{most} round{'s' * (most != 1)}" if fewest == most else f"{fewest} to {most} rounds"
+    measured = f"{rounds} of {number(duration)} s for each cell"
     where = f"{on.processor}, {on.cores} cores, {on.memory_gib} GiB; {on.kernel}; {on.python}. {measured}."
     head = ["Benchmarks", "==========", "", where, "", *warning, NOTES, f"{versions}.", ""]
     return "\n".join([*head, *(section(name, rows) for name, rows in tables)])

@@ -124,3 +124,10 @@ def test_the_report_is_written(tmp_path: Path) -> None:
 def test_a_disturbed_run_says_so(tmp_path: Path) -> None:
     plan, cells = plan_and_cells(others=0.3)
     assert "Not for publishing" in write(plan, cells, MACHINE, tmp_path)
+
+
+def test_the_report_says_how_many_rounds_there_were_not_how_many_were_planned(tmp_path: Path) -> None:
+    plan, cells = plan_and_cells(others=0.0)
+    assert "2 rounds of 1.00 s" in write(plan, cells, MACHINE, tmp_path)
+    cells[1].samples.pop()
+    assert "1 to 2 rounds of 1.00 s" in write(plan, cells, MACHINE, tmp_path)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import statistics
 from textwrap import dedent
 
+from benchmarks.servers import SERVERS
 from django_websocket import WebSocket
 from django_websocket.conf import SETTINGS, Setting
 
@@ -26,6 +29,49 @@ def settings_table() -> str:
         ".. list-table::\n   :header-rows: 1\n   :widths: 35 15 50\n\n   * - Setting\n     - Default\n     - Meaning\n"
     )
     return head + "".join(map(row, SETTINGS.values()))
+
+
+#: The servers that the README compares, by their names in the benchmarks.
+COMPARED = ("ours", "uvicorn-raw", "channels-async", "channels-sync", "floor")
+
+
+def benchmarks_table() -> str:
+    """The README's figures, from the published results."""
+    measured = {
+        (cell["server"], cell["workload"]): cell["samples"]
+        for file in ("all/results.json", "results.json")  # the latter has more rounds
+        for cell in json.loads((ROOT / "docs" / "benchmarks" / file).read_text())["cells"]
+    }
+
+    def median(server: str, workload: str, sample: str, digits: int = 0) -> str:
+        value = statistics.median(samples[sample] for samples in measured[server, workload])
+        return f"{value:,.{digits}f}".replace(",", " ")
+
+    rows = [["", "echo, 100 clients", "echo, 1000 clients", "connects", "idle socket"]]
+    for name in COMPARED:
+        title = f"**{SERVERS[name].title}**" if name == "ours" else SERVERS[name].title
+        title += " \\*" if SERVERS[name].django else ""
+        rows.append(
+            [
+                title,
+                f"{median(name, 'echo-100x100', 'rate')}/s",
+                f"{median(name, 'echo-100x1000', 'rate')}/s",
+                f"{median(name, 'storm-5000', 'rate')}/s",
+                f"{median(name, 'idle-15000', 'rss_kib', 1)} KiB",
+            ]
+        )
+    head = ".. list-table::\n   :header-rows: 1\n\n"
+    return head + "".join("   * - " + "\n     - ".join(row) + "\n" for row in rows).replace("- \n", "-\n")
+
+
+def generated() -> dict[str, str]:
+    """The parts of the README that are made from elsewhere, by the name of their markers."""
+    return {"settings": settings_table(), "benchmarks": benchmarks_table()}
+
+
+def test_benchmarks() -> None:
+    """To bring the README up to date: ``python -m tests.test_readme``."""
+    assert f".. benchmarks\n\n{benchmarks_table()}\n.. end of benchmarks" in README
 
 
 def test_settings() -> None:
@@ -52,7 +98,7 @@ def test_api() -> None:
 
 
 if __name__ == "__main__":
-    table = f".. settings\n\n{settings_table()}\n.. end of settings"
-    (ROOT / "README.rst").write_text(
-        re.sub(r"\.\. settings\n.*?\.\. end of settings", lambda found: table, README, flags=re.DOTALL)
-    )
+    for name, table in generated().items():
+        text = f".. {name}\n\n{table}\n.. end of {name}"
+        README = re.sub(rf"\.\. {name}\n.*?\.\. end of {name}", lambda _, text=text: text, README, flags=re.DOTALL)  # type: ignore[misc]
+    (ROOT / "README.rst").write_text(README)

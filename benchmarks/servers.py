@@ -95,7 +95,7 @@ _SERVERS = [
         _module("project.ours"),
         _DEFLATE | _HTTP | (_FANOUT if importable("django_websocket.groups") else frozenset()),
         django=True,
-        needs=["django_websocket.serving.server"],
+        needs=["django_websocket.serving.process.server"],
     ),
     Server(
         "floor",

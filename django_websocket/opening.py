@@ -19,6 +19,7 @@ from django.utils.functional import SimpleLazyObject, empty
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
+from .channel import UPGRADE_KEY, Transport, Upgrade
 from .database import ConnectionLoan
 from .exceptions import ConnectionClosed, HandshakeError
 from .handover import ACCEPTED, Handover, State
@@ -27,7 +28,6 @@ from .origin import is_allowed_origin
 from .protocol.handshake import accept_key, is_websocket_request, parse_handshake
 from .sessions import session_watch
 from .signals import websocket_closed, websocket_opened
-from .transport import UPGRADE_KEY, Transport, Upgrade
 from .websocket import WebSocket
 
 __all__ = ["WebSocketRequest", "attach_websocket", "refuse", "serve_websocket"]

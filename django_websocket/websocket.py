@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from .channel import Transport
 from .exceptions import ConnectionClosed, HandshakeAborted
 from .handover import Handover, State
 from .options import Options
@@ -16,7 +17,6 @@ from .protocol.assembly import Message
 from .protocol.connection import Connection
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
-from .transport import Transport
 
 __all__ = ["WebSocket"]
 

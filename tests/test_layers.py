@@ -22,7 +22,7 @@ LAYERS = [
     "conf",
     "options",
     "handover",
-    "transport",
+    "channel",
     "origin",
     "groups",
     "websocket",
@@ -116,7 +116,7 @@ def test_every_module_has_a_layer() -> None:
         ("protocol.__init__", "from .. import websocket"),
         ("handover", "import eventlet"),
         ("handover", "from django.http import HttpResponse"),
-        ("websocket", "from .serving.transport import EventletTransport"),
+        ("websocket", "from .serving.sockets.channel import EventletTransport"),
         ("websocket", "def wait():\n    from eventlet import sleep"),
         ("websocket", "from . import decorators"),
         ("websocket", "import django_websocket.serving"),
@@ -141,10 +141,10 @@ def test_a_violation_is_caught(module: str, source: str) -> None:
         ),
         ("handover", "import contextvars\nfrom greenlet import greenlet"),
         (
-            "transport",
+            "channel",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .websocket import WebSocket",
         ),
-        ("serving.transport", "import eventlet.hubs\nfrom ..websocket import WebSocket"),
+        ("serving.sockets.channel", "import eventlet.hubs\nfrom ...websocket import WebSocket"),
     ],
 )
 def test_what_is_allowed_passes(module: str, source: str) -> None:

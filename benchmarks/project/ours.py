@@ -11,10 +11,10 @@ import sys  # noqa: E402
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
-from django_websocket.serving.reloading import STOP_SIGNALS  # noqa: E402
-from django_websocket.serving.signals import signals_to_hub  # noqa: E402
-from django_websocket.serving.site import SiteServer  # noqa: E402
-from django_websocket.serving.sockets import bind_sockets  # noqa: E402
+from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
+from django_websocket.serving.process.os_signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.process.site import SiteServer  # noqa: E402
+from django_websocket.serving.runserver.reloading import STOP_SIGNALS  # noqa: E402
 
 from .pauses import record_pauses  # noqa: E402
 

@@ -33,7 +33,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or arguments == ["-m"]:
         sys.exit(USAGE)
-    from .reloading import is_reloading, run_until_it_loads
+    from .runserver.reloading import is_reloading, run_until_it_loads
 
     if is_reloading():
         run_until_it_loads(lambda: run_program(arguments))

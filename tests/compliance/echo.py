@@ -19,8 +19,8 @@ from django.http import HttpRequest  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from django_websocket import require_websocket  # noqa: E402
-from django_websocket.serving.server import Server  # noqa: E402
-from django_websocket.serving.sockets import bind_sockets  # noqa: E402
+from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
+from django_websocket.serving.process.server import Server  # noqa: E402
 
 #: Section 9 of the suite sends messages of 16 MiB.
 MAX_MESSAGE_SIZE = 32 * 1024 * 1024

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from django_websocket.serving.server import Server
+from django_websocket.serving.process.server import Server
 
 server: Server | None = None

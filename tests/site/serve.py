@@ -14,9 +14,9 @@ from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from django_websocket.serving.signals import signals_to_hub  # noqa: E402
-from django_websocket.serving.site import SiteServer  # noqa: E402
-from django_websocket.serving.sockets import bind_sockets  # noqa: E402
+from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
+from django_websocket.serving.process.os_signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.process.site import SiteServer  # noqa: E402
 
 from . import running_server  # noqa: E402
 

@@ -10,11 +10,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from ...serving import reloading
 from ...serving.patch import is_patched
+from ...serving.runserver import reloading
 
 if TYPE_CHECKING:
-    from ...serving.development import RunserverServer
+    from ...serving.runserver.development import RunserverServer
 
 if TYPE_CHECKING or apps.is_installed("django.contrib.staticfiles"):
     from django.contrib.staticfiles.management.commands.runserver import Command as Runserver
@@ -81,7 +81,7 @@ class Command(Runserver):
 
     def listen(self, address: tuple[str, int], handler_class: object, *, ipv6: bool) -> RunserverServer:
         """Bind; Django's inner_run() puts an OSError into words."""
-        from ...serving.development import RunserverServer
+        from ...serving.runserver.development import RunserverServer
 
         host, port = address
         self.server = RunserverServer(self.endpoint or (f"[{host}]:{port}" if ipv6 else f"{host}:{port}"))

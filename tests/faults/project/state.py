@@ -11,7 +11,7 @@ import greenlet
 from django.http import HttpRequest, JsonResponse
 
 from django_websocket.serving.patch import eventlet
-from django_websocket.serving.server import Server
+from django_websocket.serving.process.server import Server
 from django_websocket.sessions import session_watch
 from tests.faults.machine import Stopwatch
 

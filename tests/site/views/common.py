@@ -21,7 +21,7 @@ from django_websocket.database import ConnectionLoan
 from django_websocket.handover import Handover
 from django_websocket.protocol.connection import Connection
 from django_websocket.serving.patch import eventlet
-from django_websocket.serving.transport import EventletTransport
+from django_websocket.serving.sockets.channel import EventletTransport
 
 from .. import running_server
 from ..journal import journal

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ..conf import get_setting
-from ..database import close_opened, release_connections
-from ..sessions import session_watch
+from ...conf import get_setting
+from ...database import close_opened, release_connections
+from ...sessions import session_watch
+from ..patch import eventlet
 from .collector import tune_collector
-from .patch import eventlet
 from .server import Server
 
 __all__ = ["SiteServer"]

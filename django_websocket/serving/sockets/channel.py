@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import greenlet
 
-from ..exceptions import ConcurrencyError, KeepaliveTimeout, ProtocolError
-from ..handover import State
-from ..websocket import WebSocket
+from ...exceptions import ConcurrencyError, KeepaliveTimeout, ProtocolError
+from ...handover import State
+from ...websocket import WebSocket
+from ..patch import eventlet
 from .outbox import Outbox
-from .patch import eventlet
 from .waiter import Waiter
 
 if TYPE_CHECKING:
-    from .server import Server
+    from ..process.server import Server
 
 __all__ = ["ClosedEntry", "EventletTransport", "abandon", "hand_over"]
 

@@ -299,7 +299,10 @@ def test_close_is_called_when_the_client_vanishes(served: Served) -> None:
 
 def test_client_that_does_not_read_is_dropped(tmp_path_factory: pytest.TempPathFactory) -> None:
     log = tmp_path_factory.mktemp("unread") / "log"
-    with serve(log, constants={"stream.WRITE_TIMEOUT": 0.3}) as server, server.connect(receive_buffer=4096) as client:
+    with (
+        serve(log, constants={"http.stream.WRITE_TIMEOUT": 0.3}) as server,
+        server.connect(receive_buffer=4096) as client,
+    ):
         client.get("/big?size=100000000")
         server.wait_for_count("closed big", 1)
         wait_until(lambda: server.counts()["connections"] == 1)

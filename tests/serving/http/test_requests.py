@@ -24,7 +24,7 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose clients have half a second."""
-    options = {"request_timeout": 0.5, "constants": {"connection.KEEP_ALIVE_TIMEOUT": 1.5}}
+    options = {"request_timeout": 0.5, "constants": {"http.connection.KEEP_ALIVE_TIMEOUT": 1.5}}
     with serve(tmp_path_factory.mktemp("impatient") / "log", **options) as running:
         yield running
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from .connection import AccessEntry, Connection
-from .head import Refusal
-from .listener import Acceptor
-from .liveness import Liveness
-from .patch import eventlet
-from .response import refusal_bytes
-from .stream import Stream
-from .wsgi import base_environ
+from ..http.connection import AccessEntry, Connection
+from ..http.environ import base_environ
+from ..http.head import Refusal
+from ..http.response import refusal_bytes
+from ..http.stream import Stream
+from ..patch import eventlet
+from ..sockets.keepalive import Liveness
+from .acceptor import Acceptor
 
 if TYPE_CHECKING:
     import socket
     from wsgiref.types import WSGIApplication
 
-    from .transport import ClosedEntry, EventletTransport
+    from ..sockets.channel import ClosedEntry, EventletTransport
 else:
     socket = eventlet.patcher.original("socket")
 
@@ -262,7 +262,7 @@ class Server:
 
 
 def _setting(name: str) -> Any:
-    from ..conf import get_setting
+    from ...conf import get_setting
 
     return get_setting(name)
 

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .patch import eventlet
+from ..patch import eventlet
 
 __all__ = ["signals_to_hub"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import greenlet
 
-from .patch import eventlet
+from ..patch import eventlet
 
 __all__ = ["Outbox"]
 

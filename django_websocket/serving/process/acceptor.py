@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .patch import eventlet
+from ..patch import eventlet
 
 if TYPE_CHECKING:
     import socket

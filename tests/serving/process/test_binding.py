@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from django_websocket.serving.sockets import bind_sockets, describe, inherited_sockets
+from django_websocket.serving.process.binding import bind_sockets, describe, inherited_sockets
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", ":0", "[::1]:0"])
@@ -96,7 +96,7 @@ def test_descriptor_that_does_not_listen() -> None:
 def test_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     program = (
         "import os; os.environ['LISTEN_PID'] = str(os.getpid());"
-        "from django_websocket.serving.sockets import describe, inherited_sockets;"
+        "from django_websocket.serving.process.binding import describe, inherited_sockets;"
         "print([describe(s) for s in inherited_sockets()], inherited_sockets(), 'LISTEN_FDS' in os.environ)"
     )
     starter = (

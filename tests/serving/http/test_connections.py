@@ -76,7 +76,7 @@ def test_too_many_connections(log: Path) -> None:
 
 def test_a_flood_of_refused_connections(log: Path) -> None:
     """They linger within bounds, and leave nothing behind."""
-    options = {"max_connections": 1, "constants": {"stream.LINGER_SECONDS": 0.3}}
+    options = {"max_connections": 1, "constants": {"http.stream.LINGER_SECONDS": 0.3}}
     with serve(log, **options) as served, served.connect() as client:
         before = json.loads(client.ask("/counts").body)
         with open_connections(served, 400):

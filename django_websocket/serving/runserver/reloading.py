@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 import greenlet
 from django.utils import autoreload
 
-from .patch import eventlet
-from .signals import signals_to_hub
+from ..patch import eventlet
+from ..process.os_signals import signals_to_hub
 
 __all__ = [
     "STOP_SIGNALS",

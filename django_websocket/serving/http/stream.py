@@ -7,7 +7,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from .patch import eventlet
+from ..patch import eventlet
 
 if TYPE_CHECKING:
     import socket

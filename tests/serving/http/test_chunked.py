@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_websocket.serving.chunked import ChunkedDecoder, MalformedBody
+from django_websocket.serving.http.chunked import ChunkedDecoder, MalformedBody
 
 from .corpus import ACCEPTED, BODIES, Case
 

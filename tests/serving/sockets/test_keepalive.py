@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 from django.test import override_settings
 
-from django_websocket.serving import liveness
-from django_websocket.serving.liveness import SLICE, Liveness
-from django_websocket.serving.transport import EventletTransport
+from django_websocket.serving.sockets import keepalive
+from django_websocket.serving.sockets.channel import EventletTransport
+from django_websocket.serving.sockets.keepalive import SLICE, Liveness
 
 
 class Timer:
@@ -85,7 +85,7 @@ Make = Callable[..., tuple[Hub, Liveness]]
 def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     def with_times(interval: float | None = 20, timeout: float = 20) -> tuple[Hub, Liveness]:
         hub = Hub()
-        monkeypatch.setattr(liveness, "eventlet", SimpleNamespace(hubs=SimpleNamespace(get_hub=lambda: hub)))
+        monkeypatch.setattr(keepalive, "eventlet", SimpleNamespace(hubs=SimpleNamespace(get_hub=lambda: hub)))
         with override_settings(WEBSOCKET_PING_INTERVAL=interval, WEBSOCKET_PING_TIMEOUT=timeout):
             return hub, Liveness()
 

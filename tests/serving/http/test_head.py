@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_websocket.serving.head import Head, Refusal, approve_head, refuse_unfinished
+from django_websocket.serving.http.head import Head, Refusal, approve_head, refuse_unfinished
 
 from .corpus import ACCEPTED, HEADS, Case
 

@@ -1,4 +1,4 @@
-"""Serves the test application in a process of its own: ``python -m tests.serving.served OPTIONS`` (JSON).
+"""Serves the test application in a process of its own: ``python -m tests.serving.http.served OPTIONS`` (JSON).
 
 Prints the port, or the path of the unix socket, once it listens.
 """
@@ -19,9 +19,9 @@ from wsgiref.validate import validator  # noqa: E402
 
 from django.conf import settings  # noqa: E402
 
-from django_websocket.serving import connection  # noqa: E402
-from django_websocket.serving.server import AccessEntry, Server  # noqa: E402
-from django_websocket.serving.sockets import bind_sockets  # noqa: E402
+from django_websocket.serving.http import connection  # noqa: E402
+from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
+from django_websocket.serving.process.server import AccessEntry, Server  # noqa: E402
 
 from . import application as app  # noqa: E402
 
@@ -52,7 +52,7 @@ def main() -> None:
     logging.basicConfig(format="LOG %(name)s %(levelname)s %(message)s")
     vars(connection).update(hand_over=hand_over, abandon=abandon)
     for constant, value in options.get("constants", {}).items():
-        module, _, name = constant.partition(".")
+        module, _, name = constant.rpartition(".")
         setattr(importlib.import_module(f"django_websocket.serving.{module}"), name, value)
     if "descriptors" in options:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["descriptors"],) * 2)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from ..transport import UPGRADE_KEY, Upgrade
+from ...channel import UPGRADE_KEY, Upgrade
 from .body import RequestBody
 from .head import Head
 from .response import FileWrapper

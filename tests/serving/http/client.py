@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tests.deadlines import deadline, wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Answer(NamedTuple):
@@ -175,11 +175,11 @@ class Served:
 
 @contextmanager
 def serve(log: Path, **options: Any) -> Iterator[Served]:
-    """A server process with ``options`` (see :mod:`tests.serving.served`)."""
+    """A server process with ``options`` (see :mod:`tests.serving.http.served`)."""
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.serving.served", json.dumps(options)],
+            [sys.executable, "-W", "error", "-m", "tests.serving.http.served", json.dumps(options)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=errors,

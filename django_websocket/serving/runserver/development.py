@@ -6,17 +6,17 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from .patch import eventlet
+from ..patch import eventlet
+from ..process.binding import bind_sockets
+from ..process.os_signals import signals_to_hub
+from ..process.server import AccessEntry, Server
+from ..process.site import SiteServer
 from .reloading import STOP_SIGNALS, is_reloading
-from .server import AccessEntry, Server
-from .signals import signals_to_hub
-from .site import SiteServer
-from .sockets import bind_sockets
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-    from .transport import ClosedEntry
+    from ..sockets.channel import ClosedEntry
 
 __all__ = ["RunserverServer"]
 

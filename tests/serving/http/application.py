@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
+from django_websocket.channel import UPGRADE_KEY
 from django_websocket.serving.patch import eventlet
-from django_websocket.serving.server import Server
-from django_websocket.transport import UPGRADE_KEY
+from django_websocket.serving.process.server import Server
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], None]]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..conf import get_setting
-from .patch import eventlet
+from ...conf import get_setting
+from ..patch import eventlet
 
 if TYPE_CHECKING:
-    from .transport import EventletTransport
+    from .channel import EventletTransport
 
 __all__ = ["Liveness"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_websocket.serving.outbox import Outbox
 from django_websocket.serving.patch import eventlet
+from django_websocket.serving.sockets.outbox import Outbox
 from tests.deadlines import deadline
 
 

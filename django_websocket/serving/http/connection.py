@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from greenlet import GreenletExit, getcurrent
 
-from ..transport import Upgrade
+from ...channel import Upgrade
+from ..patch import eventlet
+from ..sockets.channel import abandon, hand_over
 from .body import RequestBody
+from .environ import make_environ
 from .head import Head, Refusal, approve_head, refuse_unfinished
-from .patch import eventlet
 from .response import Response, refusal_bytes
 from .stream import Disconnected, Stream
-from .transport import abandon, hand_over
-from .wsgi import make_environ
 
 if TYPE_CHECKING:
     import socket
 
-    from ..websocket import WebSocket
-    from .server import Server
+    from ...websocket import WebSocket
+    from ..process.server import Server
 
 __all__ = ["AccessEntry", "Connection"]
 

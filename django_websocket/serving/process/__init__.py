@@ -1,0 +1,1 @@
+"""The process around the connections: listeners, the server, signals, an orderly end."""

@@ -1,0 +1,1 @@
+"""What ``manage.py runwsserver`` adds: the request log, reloading."""

@@ -10,12 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .close_codes import CloseCode
     from .decorators import accept_websocket, require_websocket
     from .exceptions import ConcurrencyError, ConnectionClosed, HandshakeAborted, WebSocketException
-    from .opening import WebSocketRequest
+    from .request import WebSocketRequest
     from .websocket import WebSocket
 
 __all__ = [
+    "CloseCode",
     "ConcurrencyError",
     "ConnectionClosed",
     "HandshakeAborted",
@@ -29,12 +31,13 @@ __all__ = [
 __version__ = "1.0.0.dev0"
 
 _MODULES = {
+    "CloseCode": ".close_codes",
     "ConcurrencyError": ".exceptions",
     "ConnectionClosed": ".exceptions",
     "HandshakeAborted": ".exceptions",
     "WebSocket": ".websocket",
     "WebSocketException": ".exceptions",
-    "WebSocketRequest": ".opening",
+    "WebSocketRequest": ".request",
     "accept_websocket": ".decorators",
     "require_websocket": ".decorators",
 }

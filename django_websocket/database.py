@@ -37,7 +37,7 @@ def _depth(connection: BaseDatabaseWrapper) -> int:
 class ConnectionLoan:
     """The connections of a request, lent to its view's greenlet; those that the view opens become the request's.
 
-    Made and settled in the request's greenlet; the rest is called in the view's. Where both are one thread to Django
+    Made and collected in the request's greenlet; the rest is called in the view's. Where both are one thread to Django
     (no monkey patching, as in tests) there is nothing to lend.
     """
 
@@ -114,7 +114,7 @@ class ConnectionLoan:
             del connections[alias]
         self._lent.clear()
 
-    def settle(self) -> None:
+    def collect(self) -> None:
         """In the request's greenlet: take over what the view has opened, and let go of what it has kept."""
         for alias in self._kept:
             del connections[alias]
@@ -140,7 +140,7 @@ class ConnectionLoan:
         """In the view's greenlet: it has opened ``connection``, which is given back when it waits for long."""
         self._has_opened = True
         if self._websocket is not None:
-            self._websocket.on_idle = self._release_idle
+            self._websocket.release_database = self._release_idle
             if _closing_when_lost not in connection.execute_wrappers:
                 connection.execute_wrappers.append(_closing_when_lost)
 
@@ -148,13 +148,13 @@ class ConnectionLoan:
         """What an open websocket does about its connections when one wait has lasted for long."""
         release_connections()
         if self._websocket is not None and any(map(_in_transaction, connections.all(initialized_only=True))):
-            self._websocket.on_idle = self._release_idle  # it is asked again in the next wait
+            self._websocket.release_database = self._release_idle  # it is asked again in the next wait
 
     def end(self) -> None:
         """In the view's greenlet: it has ended."""
         websocket, self._websocket = self._websocket, None
         if websocket is not None:
-            websocket.on_idle = None  # which refers to this
+            websocket.release_database = None  # which refers to this
         if _loans.pop(_thread.get_ident(), None) is not None and self._has_opened:
             release_connections(final=True)
 

@@ -12,7 +12,8 @@ from django.http.response import HttpResponseBase
 
 from .conf import check_options
 from .exceptions import HandshakeError
-from .opening import attach_websocket, refuse, serve_websocket
+from .opening import refuse, serve_websocket
+from .request import attach_websocket
 
 __all__ = ["accept_websocket", "require_websocket"]
 

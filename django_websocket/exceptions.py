@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .close_codes import CloseCode
+
 __all__ = [
     "ConcurrencyError",
     "ConnectionClosed",
@@ -85,7 +87,7 @@ class HandshakeError(WebSocketException):
 class ProtocolError(WebSocketException):
     """The peer broke the protocol; the connection fails with close code :attr:`close_code`."""
 
-    close_code = 1002
+    close_code = CloseCode.PROTOCOL_ERROR
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -95,22 +97,22 @@ class ProtocolError(WebSocketException):
 class InvalidPayload(ProtocolError):
     """A text message or a close reason is not UTF-8, or compressed data can't be inflated."""
 
-    close_code = 1007
+    close_code = CloseCode.INVALID_DATA
 
 
 class PolicyViolation(ProtocolError):
     """The peer does what no honest client does, such as a message of thousands of fragments."""
 
-    close_code = 1008
+    close_code = CloseCode.POLICY_VIOLATION
 
 
 class KeepaliveTimeout(ProtocolError):
     """Nothing came from the peer for so long that it must be gone."""
 
-    close_code = 1011
+    close_code = CloseCode.INTERNAL_ERROR
 
 
 class MessageTooBig(ProtocolError):
     """A message is larger than ``WEBSOCKET_MAX_MESSAGE_SIZE``."""
 
-    close_code = 1009
+    close_code = CloseCode.MESSAGE_TOO_BIG

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.db import connections, transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from .compat import with_atomic_requests
 from .conf import get_setting
 from .exceptions import HandshakeError
-from .opening import attach_websocket, refuse, serve_websocket
+from .opening import refuse, serve_websocket
+from .request import attach_websocket
 
 __all__ = ["WebSocketMiddleware"]
 
@@ -60,15 +61,4 @@ class WebSocketMiddleware:
         def serve() -> HttpResponseBase:
             return serve_websocket(request, websocket, view, args, kwargs, {})
 
-        return _atomic_as_configured(view, serve)()
-
-
-def _atomic_as_configured(
-    view: Callable[..., Any], serve: Callable[[], HttpResponseBase]
-) -> Callable[[], HttpResponseBase]:
-    """``serve`` under ATOMIC_REQUESTS, as Django's ``BaseHandler.make_view_atomic`` does it for the view itself."""
-    exempt: set[str] = getattr(view, "_non_atomic_requests", set())
-    for alias in connections:
-        if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
-            serve = transaction.atomic(using=alias)(serve)
-    return serve
+        return with_atomic_requests(view, serve)()

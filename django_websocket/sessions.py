@@ -18,11 +18,15 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from .compat import load_session, session_saved_at
+from .protocol.connection import State
+from .registry import SocketListener, registry
 from .websocket import WebSocket
 
 __all__ = ["CLOSE_CODE", "SessionWatch", "session_watch"]
@@ -43,13 +47,13 @@ class _Session:
 
     def __init__(self, session: SessionBase) -> None:
         self.websockets: set[WebSocket] = set()
-        self.user_id: Any = session.get("_auth_user_id")
-        self.hash: Any = session.get("_auth_user_hash")
+        self.user_id: Any = session.get(SESSION_KEY)
+        self.hash: Any = session.get(HASH_SESSION_KEY)
         self.verified: tuple[Any, ...] | None = None
         self.expires = _expiry(session)
 
 
-class SessionWatch:
+class SessionWatch(SocketListener):
     """The sessions of this process's open websockets."""
 
     def __init__(self) -> None:
@@ -72,6 +76,7 @@ class SessionWatch:
             self._tie(websocket, session)
         else:
             self._unused[websocket] = session
+            self._discard_closed(websocket)
 
     def _tie(self, websocket: WebSocket, session: SessionBase) -> None:
         if session.is_empty() or not session.session_key:
@@ -81,9 +86,15 @@ class SessionWatch:
             entry = self._sessions[session.session_key] = _Session(session)
         entry.websockets.add(websocket)
         websocket.session_key = session.session_key
+        self._discard_closed(websocket)
 
-    def discard(self, websocket: WebSocket) -> None:
-        """Forget a websocket that has ended."""
+    def _discard_closed(self, websocket: WebSocket) -> None:
+        """Forget a websocket that was closed before it was added, or while its session was loaded."""
+        if websocket.connection.state is State.CLOSED:
+            self.socket_closed(websocket)
+
+    def socket_closed(self, websocket: WebSocket) -> None:
+        """Forget a websocket whose socket is closed."""
         self._unused.pop(websocket, None)
         key = websocket.session_key
         entry = None if key is None else self._sessions.get(key)
@@ -101,8 +112,7 @@ class SessionWatch:
     def check(self) -> None:
         """Close the sockets of sessions that have ended; raises what the session store or the database raises."""
         for websocket, session in list(self._unused.items()):
-            if session.accessed:
-                del self._unused[websocket]
+            if session.accessed and self._unused.pop(websocket, None) is not None:
                 self._tie(websocket, session)
         if not self._sessions:
             return
@@ -118,9 +128,9 @@ def _expiry(session: SessionBase) -> float:
 
     A session in a file lasts from when it was saved; of other stores only they themselves know.
     """
-    saved: Any = getattr(session, "_last_modification", timezone.now)
     try:
-        left = session.get_expiry_date(modification=saved()) - timezone.now()
+        saved = session_saved_at(session) or timezone.now()
+        left = session.get_expiry_date(modification=saved) - timezone.now()
     except FileNotFoundError:
         return 0.0
     return time.monotonic() + left.total_seconds()
@@ -129,7 +139,7 @@ def _expiry(session: SessionBase) -> float:
 def _is_extended(key: str, entry: _Session, store: Any) -> bool:
     """Whether a session that should have expired was saved again since."""
     session: SessionBase = store(session_key=key)
-    session.get("_session_expiry")  # loads it
+    load_session(session)
     if session.session_key != key:
         # The file engine has removed it, as at a request, and begun another.
         session.delete()
@@ -216,3 +226,4 @@ def _is_hash_of(session_hash: str | None, user: Any) -> bool:
 
 #: The one of this process.
 session_watch = SessionWatch()
+registry.subscribe(session_watch)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.serializers.json import DjangoJSONEncoder
+from greenlet import GreenletExit
 
-from .channel import Transport
+from .channel import Channel
+from .driver import Driver
 from .exceptions import ConnectionClosed, HandshakeAborted
-from .handover import Handover, State
+from .handover import Handover
 from .options import Options
 from .protocol.assembly import Message
-from .protocol.connection import Connection
+from .protocol.connection import Connection, State
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
 
@@ -36,38 +38,42 @@ class WebSocket:
         "__weakref__",
         "_accept",
         "_connection",
+        "_driver",
         "_messages",
         "_nones",
-        "_transport",
         "handover",
         "handshake",
-        "on_idle",
         "options",
+        "owner",
         "path",
+        "release_database",
         "session_key",
         "subprotocol",
     )
 
     def __init__(self, handshake: Handshake, options: Options, path: str = "") -> None:
         self.handshake: Handshake | None = handshake
+        """The client's handshake; None once the websocket is open."""
         self.handover: Handover | None = None
-        """The run of its view."""
+        """The run of its view; None before and where it was answered without one."""
+        self.owner: object = None
+        """The server, or the test client, that opened it."""
         self.options = options
         self.path = path
         self.session_key: str | None = None
         """The session that opened it, if one is watched for it."""
         self.subprotocol: str | None = None
         """The agreed subprotocol, None without one; known from the accept on."""
-        self.on_idle: Callable[[], None] | None = None
+        self.release_database: Callable[[], None] | None = None
         """Called once in the view's greenlet when one wait has lasted ``options.release_db_after`` seconds."""
         self._accept: Callable[[str | None, Mapping[str, str] | None], None] | None = None
-        self._transport: Transport | None = None
+        self._driver: Driver | None = None
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
         self._messages = self._connection.messages
         self._nones = 0
 
     def __repr__(self) -> str:
-        state = "connecting" if self._transport is None else "closed" if self.closed else "open"
+        state = "connecting" if self._driver is None else "closed" if self.closed else "open"
         return f"<{type(self).__name__} {self.path} {state}>"
 
     # Opening
@@ -83,18 +89,18 @@ class WebSocket:
         :exc:`HandshakeAborted` if the response never reached the client.
         """
         accept = self._accept
-        if self._transport is not None or accept is None:
-            if self._connection.ended and self._transport is None:
-                raise HandshakeAborted(1006, "", None)
+        if self._driver is not None or accept is None:
+            if self._connection.ended and self._driver is None:
+                raise HandshakeAborted()
             raise RuntimeError("the websocket was accepted before, or its view has answered the request already")
         accept(subprotocol, headers)
 
-    def _open_transport(self) -> Transport:
-        """The transport, after an accept if need be."""
-        if self._transport is None:
+    def _accepted_driver(self) -> Driver:
+        """The driver, after an accept if need be."""
+        if self._driver is None:
             self.accept()
-            assert self._transport is not None, "accept() returns when the socket is open"
-        return self._transport
+            assert self._driver is not None, "accept() returns when the socket is open"
+        return self._driver
 
     # Receiving
 
@@ -104,54 +110,60 @@ class WebSocket:
         Raises TimeoutError if none comes within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet waits.
         """
         messages = self._messages
+        driver = self._driver
         if messages:
             message = messages.pop(0)
-            transport = self._transport
-            assert transport is not None, "messages come through a transport"
-            transport.took_message()
+            assert driver is not None, "messages come through a driver"
+            driver.took_message()
             return message
-        transport = self._transport or self._open_transport()
+        if driver is None:
+            driver = self._accepted_driver()
         connection = self._connection
         if (
             timeout is None
-            and self.on_idle is None
+            and self.release_database is None
             and not (messages or connection.ended)  # an accept may have brought some
             and connection.close_sent is None
         ):
-            # What nearly every wait is: one switch to the hub and back.
-            transport.park(None)
+            # What nearly every wait is: one switch to the scheduler and back.
+            driver.park(None)
             if messages and not connection.full:
                 return messages.pop(0)
         end = None if timeout is None else monotonic() + timeout
-        idle_after = None if self.on_idle is None else self.options.release_db_after
+        idle_after = None if self.release_database is None else self.options.release_db_after
         while not messages:
             if connection.ended or connection.close_sent is not None:
-                self._closed_while_waiting(transport)
+                self._closed_while_waiting(driver)
                 return None
-            left = None if end is None else max(0.0, end - monotonic())
-            if idle_after is not None and (left is None or left > idle_after):
-                if not transport.park(idle_after) and not messages and not connection.ended:
-                    self._call_on_idle()
+            left = None if end is None else end - monotonic()
+            if left is not None and left <= 0:
+                driver.check_alone()
+                driver.poll()
+                if not messages and not connection.ended:
+                    raise TimeoutError(f"no message within {timeout} seconds")
+            elif idle_after is not None and (left is None or left > idle_after):
+                if not driver.park(idle_after) and not messages and not connection.ended:
+                    self._release_database()
                 idle_after = None
-            elif not transport.park(left) and not messages and not connection.ended:
+            elif not driver.park(left) and not messages and not connection.ended:
                 raise TimeoutError(f"no message within {timeout} seconds")
         message = messages.pop(0)
         if connection.full and not messages:
-            transport.took_message()
+            driver.took_message()
         return message
 
-    def _call_on_idle(self) -> None:
-        on_idle, self.on_idle = self.on_idle, None
-        if on_idle is not None:
-            on_idle()
+    def _release_database(self) -> None:
+        release, self.release_database = self.release_database, None
+        if release is not None:
+            release()
 
-    def _closed_while_waiting(self, transport: Transport) -> None:
-        transport.finish()
+    def _closed_while_waiting(self, driver: Driver) -> None:
+        driver.finish()
         self._nones += 1
         if self._nones > 1:
-            transport.pause()
+            driver.pause()
         if self._nones > _NONES_AFTER_CLOSE:
-            raise self._closed_error()
+            self._raise_closed()
 
     def read(self, fallback: Any = None) -> Any:
         """A message that has arrived, or ``fallback``; never blocks, but lets others run when there is none."""
@@ -161,10 +173,10 @@ class WebSocket:
 
     def count_messages(self) -> int:
         """How many messages have arrived that were not taken yet."""
-        transport = self._open_transport()
-        transport.poll()
+        driver = self._accepted_driver()
+        driver.poll()
         if not self._messages and self._connection.close_frame is not None:
-            transport.finish()
+            driver.finish()
         return len(self._messages)
 
     def has_messages(self) -> bool:
@@ -195,21 +207,22 @@ class WebSocket:
         Raises :exc:`ConnectionClosed` if the connection is closed, or the client takes nothing for
         ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
-        transport = self._transport or self._open_transport()
+        driver = self._driver or self._accepted_driver()
         connection = self._connection
-        if connection.close_sent is not None or (connection.ended and connection.close_frame is None):
-            transport.pause()
-            raise self._closed_error()
+        if not connection.can_send:
+            driver.pause()
+            self._raise_closed()
         if isinstance(message, str):
-            frame = connection.send_text(message, compress)
+            frame = connection.encode_text(message, compress)
         elif isinstance(message, (bytes, bytearray, memoryview)):
-            frame = connection.send_binary(bytes(message), compress)
+            frame = connection.encode_binary(bytes(message), compress)
         else:
-            frame = connection.send_text(str(message), compress)
+            frame = connection.encode_text(str(message), compress)
+        connection.messages_sent += 1
         try:
-            transport.write(frame)
+            driver.write(frame)
         except OSError as error:
-            raise self._closed_error() from error
+            self._raise_closed(error)
 
     def send_json(self, obj: Any, *, compress: bool | None = None) -> None:
         """Send ``obj`` as JSON text, with Django's encoder for dates, decimals, UUIDs and lazy strings.
@@ -220,13 +233,13 @@ class WebSocket:
 
     def ping(self) -> None:
         """Send a ping now; the answer updates :attr:`latency`. Raises what :meth:`send` raises."""
-        transport = self._open_transport()
-        if self._connection.close_sent is not None or self._connection.ended:
-            raise self._closed_error()
+        driver = self._accepted_driver()
+        if self._connection.state is not State.OPEN:
+            self._raise_closed()
         try:
-            transport.ping()
+            driver.ping()
         except OSError as error:
-            raise self._closed_error() from error
+            self._raise_closed(error)
 
     # Closing
 
@@ -236,27 +249,29 @@ class WebSocket:
         A second call does nothing. Before the accept it accepts and then closes, so that the browser sees the code.
         Raises ValueError for a code that may not be sent (section 7.4) or a reason over 123 bytes of UTF-8.
         """
-        if self._transport is None and not self._connection.ended:
+        if self._driver is None and not self._connection.ended:
             close_payload(code, reason)  # raises now, rather than after the accept
-            self._open_transport()
+            self._accepted_driver()
         frame = self._connection.close(code, reason)
-        if self._transport is not None:
-            self._transport.close(frame)
+        if self._driver is not None:
+            self._driver.close(frame)
 
-    def _closed_error(self) -> ConnectionClosed:
+    def _raise_closed(self, error: OSError | None = None) -> NoReturn:
         connection = self._connection
-        return ConnectionClosed(*connection.close_received, connection.close_sent)
+        if error is not None:
+            error.__traceback__ = None  # whose frames refer to this
+        closed = ConnectionClosed(*connection.close_received, connection.close_sent)
+        raise closed from connection.failure or error
 
     @property
     def latency(self) -> float | None:
         """Seconds between the latest answered ping and its pong; None before the first."""
-        return None if self._transport is None else self._transport.latency
+        return None if self._driver is None else self._driver.latency
 
     @property
     def closed(self) -> bool:
         """Whether nothing can be sent any more."""
-        connection = self._connection
-        return connection.close_sent is not None or (connection.ended and connection.close_frame is None)
+        return not self._connection.can_send
 
     @property
     def close_code(self) -> int | None:
@@ -273,8 +288,8 @@ class WebSocket:
 
     @property
     def buffered_amount(self) -> int:
-        """Bytes sent that the kernel didn't take yet."""
-        return 0 if self._transport is None else self._transport.buffered_amount
+        """Bytes sent that the kernel has not taken yet."""
+        return 0 if self._driver is None else self._driver.buffered_amount
 
     # For the opening handshake and the server
 
@@ -284,43 +299,47 @@ class WebSocket:
         return self._connection
 
     @property
-    def transport(self) -> Transport | None:
+    def driver(self) -> Driver | None:
         """What moves its bytes; None before the accept."""
-        return self._transport
+        return self._driver
 
     @property
     def accepted(self) -> bool:
         """Whether the connection is, or was, open."""
-        return self._transport is not None
+        return self._driver is not None
 
-    @property
-    def waits_for_101(self) -> bool:
-        """Whether its view has accepted it and waits to be resumed."""
-        return self.handover is not None and self.handover.state is State.PARKED
-
-    def prepare(
+    def bind(
         self, accept: Callable[[str | None, Mapping[str, str] | None], None] | None, handover: Handover | None
     ) -> None:
-        """Set what accepts the connection and runs its view; None when nothing may any more."""
+        """Set what accepts the connection and what runs its view; None once neither is possible any more."""
         self._accept = accept
         self.handover = handover
 
     def configure(self, options: Options) -> None:
         """Replace the options; only before the accept."""
-        assert self._transport is None
+        assert self._driver is None
         self.options = options
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
         self._messages = self._connection.messages
 
-    def attach(self, transport: Transport) -> None:
-        """The ``101`` is on the wire: from now on bytes go through ``transport``."""
-        self._transport = transport
+    def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[], None]) -> Driver:
+        """The ``101`` is sent: from now on bytes go through ``channel``; the driver has not been started yet."""
+        self._driver = Driver(channel, self._connection, self.options, on_closed, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None
+        self.owner = owner
+        return self._driver
 
     def abort(self) -> None:
         """The ``101`` never reached the client: end the parked view with :exc:`HandshakeAborted`."""
         self._accept = None
         self._connection.receive_eof()
         if self.handover is not None:
-            self.handover.abort(HandshakeAborted(1006, "", None))
+            self.handover.abort(HandshakeAborted())
+
+    def kill(self) -> None:
+        """End the view, wherever it is, and drop the socket; called by the scheduler."""
+        if self.handover is not None:
+            self.handover.abort(GreenletExit())
+        if self._driver is not None:
+            self._driver.drop()

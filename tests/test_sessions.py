@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_websocket import sessions
+from django_websocket.protocol.connection import Connection
 from django_websocket.sessions import SessionWatch
 from django_websocket.websocket import WebSocket
 
@@ -39,6 +40,7 @@ class Socket:
     def __init__(self) -> None:
         self.session_key: str | None = None
         self.codes: list[int] = []
+        self.connection = Connection()
 
     def close(self, code: int, reason: str) -> None:
         self.codes.append(code)
@@ -135,7 +137,7 @@ def test_a_socket_that_has_ended_is_forgotten(watch: SessionWatch, settings: Set
     sockets = [open_socket(watch, settings, session, use=use) for use in (True, True, False)]
     assert len(watch) == 2
     for socket in sockets:
-        watch.discard(cast(WebSocket, socket))
+        watch.socket_closed(cast(WebSocket, socket))
     assert len(watch) == 0
 
 

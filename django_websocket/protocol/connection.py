@@ -12,12 +12,13 @@ still welcome. Until then the frame waits in :attr:`Connection.close_frame`.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
+from ..close_codes import CloseCode
 from ..exceptions import InvalidPayload, MessageTooBig, ProtocolError
 from .assembly import Assembly, Message, check_size
 from .frames import (
-    ABNORMAL,
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -35,10 +36,20 @@ from .masking import apply_mask
 if TYPE_CHECKING:
     from .deflate import PerMessageDeflate
 
-__all__ = ["MAX_PONGS", "Connection"]
+__all__ = ["MAX_PONGS", "Connection", "State"]
 
 #: Bytes of pongs that wait to be sent; past it, only the latest ping is answered.
 MAX_PONGS = 4096
+
+
+class State(Enum):
+    """The states of RFC 6455 that follow the opening handshake."""
+
+    OPEN = "open"
+    CLOSING = "closing"
+    """One side has ended what it says (section 7.1.3); the other may still have something to send."""
+    CLOSED = "closed"
+    """Neither side sends any more (section 7.1.4, but for the TCP connection)."""
 
 
 class Connection:
@@ -53,6 +64,7 @@ class Connection:
         "_max_size",
         "_queued",
         "_tail",
+        "can_send",
         "close_code",
         "close_frame",
         "close_reason",
@@ -61,10 +73,10 @@ class Connection:
         "ended",
         "failure",
         "full",
+        "has_events",
         "messages",
         "messages_received",
         "messages_sent",
-        "news",
         "pong",
         "pongs",
         "remaining",
@@ -83,8 +95,10 @@ class Connection:
         """Parsing stopped because enough messages wait; :meth:`resume` goes on once they are taken."""
         self.ended = False
         """No further message will come."""
-        self.failure: ProtocolError | None = None
-        """How the client broke the protocol, if it did."""
+        self.can_send = True
+        """Whether messages may still be sent: neither was our close frame, nor is the stream lost."""
+        self.failure: Exception | None = None
+        """What ended the connection out of order: a ProtocolError, or the OSError with which the stream was lost."""
         self.close_frame: bytes | None = None
         """Our close frame, while it waits for the messages before it to be taken."""
         self.close_sent: int | None = None
@@ -92,12 +106,13 @@ class Connection:
         self.close_code: int | None = None
         """The code of the close frame that came first, the client's or ours; 1006 if the stream ended without."""
         self.close_reason = ""
-        self.close_received = (ABNORMAL, "")
+        self.close_received: tuple[int, str] = (CloseCode.ABNORMAL_CLOSURE.value, "")
         """Code and reason of the client's close frame; 1006 while there is none."""
         self.messages_received = 0
         self.messages_sent = 0
-        self.news = False
-        """Something besides messages has come (a ping or pong, the end, a full queue); who sees to it clears this."""
+        self.has_events = False
+        """Set when something other than a message has come: a ping, a pong, the end, or a full queue. Whoever handles
+        these clears it."""
         self.pong: bytes | None = None
         """The pong frames that answer what was pinged, while they wait for :meth:`take_output`."""
         self.pongs: list[bytes] = []
@@ -140,22 +155,32 @@ class Connection:
         except ProtocolError as failure:
             self.fail(failure)
 
+    @property
+    def state(self) -> State:
+        """Where the closing handshake stands."""
+        if self.can_send:
+            return State.CLOSING if self.ended else State.OPEN
+        return State.CLOSED if self.ended else State.CLOSING
+
     def resume(self) -> None:
         """Go on parsing after :attr:`messages` were taken."""
         if self.full:
             self.full = False
             self.receive_data(b"")
 
-    def receive_eof(self) -> None:
-        """The TCP stream ended, in order or not."""
-        self._end(ABNORMAL, "")
+    def receive_eof(self, error: Exception | None = None) -> None:
+        """The TCP stream ended; ``error`` is why, if it did not end in order."""
+        if error is not None and not self.ended:
+            self._set_failure(error)
+        self._end(CloseCode.ABNORMAL_CLOSURE, "")
         self.close_frame = None
+        self.can_send = False
 
     def fail(self, failure: ProtocolError) -> None:
         """Fail the connection, RFC 6455, section 7.1.7: a close frame with the failure's code, and no more input."""
         if self.ended:
             return
-        self.failure = failure
+        self._set_failure(failure)
         code = failure.close_code
         reason = str(failure)[:100]
         self._end(code, reason)
@@ -164,14 +189,19 @@ class Connection:
         else:
             self.messages.clear()
 
+    def _set_failure(self, failure: Exception) -> None:
+        # Without the frames of its traceback, which refer to this connection.
+        failure.__context__ = None
+        self.failure = failure.with_traceback(None)
+
     def _end(self, code: int, reason: str) -> None:
-        self.ended = self.news = True
+        self.ended = self.has_events = True
         self.full = False
         self._tail = b""
         self._assembly = None
         self.remaining = 0
         if self.close_code is None:
-            self.close_code = code
+            self.close_code = int(code)
             self.close_reason = reason
 
     def _parse(self, data: bytes) -> None:
@@ -192,7 +222,7 @@ class Connection:
             if messages and (
                 len(messages) >= self._max_queue or (self._queued > self._max_size and self._recount() > self._max_size)
             ):
-                self.full = self.news = True
+                self.full = self.has_events = True
                 break
             if end - pos < 2:
                 break
@@ -325,7 +355,7 @@ class Connection:
         self.messages.append(message)
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
-        self.news = True
+        self.has_events = True
         if opcode == PING:
             pong = encode_frame(PONG, payload)
             # Section 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame".
@@ -368,7 +398,8 @@ class Connection:
         if frame is None:
             return b""
         self.close_frame = None
-        self.close_sent = int.from_bytes(frame[2:4], "big") if len(frame) > 2 else 1005
+        self.can_send = False
+        self.close_sent = int.from_bytes(frame[2:4], "big") if len(frame) > 2 else CloseCode.NO_STATUS_RCVD.value
         return frame
 
     def close(self, code: int = 1000, reason: str = "") -> bytes:
@@ -385,30 +416,31 @@ class Connection:
         if self.ended:
             return b""
         self.messages.clear()
-        self.close_sent = code
-        self.close_code = code
+        self.can_send = False
+        self.close_sent = self.close_code = int(code)
         self.close_reason = reason
         self.resume()  # the client's close frame may wait behind the messages that nobody takes any more
         return encode_frame(CLOSE, payload)
 
-    def send_text(self, text: str, compress: bool | None = None) -> bytes:
-        """The frame of a text message; UnicodeEncodeError if ``text`` has lone surrogates."""
+    def encode_text(self, text: str, compress: bool | None = None) -> bytes:
+        """The frame of a text message; UnicodeEncodeError if ``text`` has lone surrogates.
+
+        Whoever sends it adds one to :attr:`messages_sent`.
+        """
         payload = text.encode()
-        self.messages_sent += 1
         if self._deflate is not None and compress is not False:
             return self._deflate.encode(TEXT, payload, compress)
         if len(payload) < 126:  # what encode_frame() does, at a third of its cost
             return TEXT_HEADERS[len(payload)] + payload
         return encode_frame(TEXT, payload)
 
-    def send_binary(self, data: bytes, compress: bool | None = None) -> bytes:
-        """The frame of a binary message."""
-        self.messages_sent += 1
+    def encode_binary(self, data: bytes, compress: bool | None = None) -> bytes:
+        """The frame of a binary message; counted like that of :meth:`encode_text`."""
         if self._deflate is not None and compress is not False:
             return self._deflate.encode(BINARY, data, compress)
         return encode_frame(BINARY, data)
 
-    def send_ping(self, payload: bytes = b"") -> bytes:
+    def encode_ping(self, payload: bytes = b"") -> bytes:
         """A ping frame; ValueError if ``payload`` is over 125 bytes."""
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise ValueError("the payload of a ping is limited to 125 bytes")

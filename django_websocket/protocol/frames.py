@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from ..close_codes import CloseCode
+
 __all__ = [
     "BINARY",
     "CLOSE",
@@ -27,11 +29,7 @@ RSV1 = 0x40
 #: Section 5.5: "All control frames MUST have a payload length of 125 bytes or less".
 MAX_CONTROL_PAYLOAD = 125
 
-#: Section 7.4.1 and the IANA registry: codes that may stand in a close frame. 1004, 1005, 1006 and 1015 may not.
-_REGISTERED_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
-
-NO_CODE = 1005
-ABNORMAL = 1006
+_SENDABLE_CLOSE_CODES = frozenset(code for code in CloseCode if code.is_sendable)
 
 _pack_16 = struct.Struct("!BBH").pack
 _pack_64 = struct.Struct("!BBQ").pack
@@ -63,12 +61,12 @@ def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = 
 
 def is_valid_close_code(code: int) -> bool:
     """Whether ``code`` may stand in a close frame (section 7.4)."""
-    return code in _REGISTERED_CLOSE_CODES or 3000 <= code < 5000
+    return code in _SENDABLE_CLOSE_CODES or 3000 <= code < 5000
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
     """The payload of a close frame; ValueError if the code may not be sent, or the reason is over 123 bytes."""
-    if code == NO_CODE:
+    if code == CloseCode.NO_STATUS_RCVD:
         if reason:
             raise ValueError("a close frame without a code can't hold a reason")
         return b""
@@ -87,7 +85,7 @@ def parse_close_payload(payload: bytes) -> tuple[int, str]:
     ValueError too) if the reason isn't UTF-8.
     """
     if not payload:
-        return NO_CODE, ""
+        return CloseCode.NO_STATUS_RCVD.value, ""
     # Section 5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer".
     if len(payload) == 1:
         raise ValueError("close frame with a payload of one byte")

@@ -35,7 +35,7 @@ class Outcome:
     """What became of a stream."""
 
     messages: list[Message]
-    failure: ProtocolError | None
+    failure: Exception | None
     close_code: int | None
     output: bytes
 
@@ -118,6 +118,7 @@ def frames(data: bytes) -> None:
         assert all(len(message) <= max_size for message in outcome.messages)
         assert close_after is None or not outcome.messages
         if outcome.failure is not None and close_after is None:
+            assert isinstance(outcome.failure, ProtocolError)
             code = outcome.failure.close_code
             assert code in (1002, 1007, 1008, 1009)
             assert code == outcome.close_code

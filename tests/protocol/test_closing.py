@@ -117,7 +117,7 @@ def test_messages_before_the_end_are_kept_and_the_close_waits_for_them(end: byte
     assert connection.close_sent is None
     connection.messages.pop(0)
     assert connection.take_output() == b""
-    assert connection.send_text("answer") == b"\x81\x06answer"
+    assert connection.encode_text("answer") == b"\x81\x06answer"
     connection.messages.pop(0)
     assert connection.take_output() == answer
     assert connection.take_output() == b""

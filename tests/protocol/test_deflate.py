@@ -324,11 +324,11 @@ def inflated(frame: bytes, client: zlib._Decompress | None = None) -> bytes:
 def test_send(takeover: bool) -> None:
     connection = Connection(deflate=agreed(takeover=takeover))
     message = "h\u00e9llo " * 100
-    sent = connection.send_text(message)
+    sent = connection.encode_text(message)
     assert sent[0] == 0xC1
     assert len(sent) < 50
     assert inflated(sent).decode() == message
-    again = connection.send_binary(message.encode())
+    again = connection.encode_binary(message.encode())
     assert again[0] == 0xC2
     if takeover:
         assert len(again) < len(sent)
@@ -359,11 +359,11 @@ def test_small_messages_are_compressed_on_request(size: int, takeover: bool) -> 
 
 def test_compression_refused() -> None:
     connection = Connection(deflate=agreed(takeover=True))
-    assert connection.send_text("x" * 500, compress=False)[0] == 0x81
-    assert connection.send_binary(bytes(500), compress=False)[0] == 0x82
+    assert connection.encode_text("x" * 500, compress=False)[0] == 0x81
+    assert connection.encode_binary(bytes(500), compress=False)[0] == 0x82
     # What was sent as it is left no trace in the window.
     client = zlib.decompressobj(wbits=-15)
-    assert inflated(connection.send_text("x" * 500), client) == b"x" * 500
+    assert inflated(connection.encode_text("x" * 500), client) == b"x" * 500
 
 
 def test_what_does_not_compress_is_sent_as_it_is() -> None:
@@ -399,7 +399,7 @@ def test_no_state_without_takeover() -> None:
     """An idle socket keeps neither a compressor nor a window."""
     deflate = agreed()
     connection = Connection(deflate=deflate)
-    connection.send_text("x" * 1000)
+    connection.encode_text("x" * 1000)
     feed(connection, compressed(0x81, b"x" * 1000))
     kept = [cast(object, getattr(deflate, name)) for name in deflate.__slots__]
     kept += [cast(object, getattr(connection, name)) for name in connection.__slots__]

@@ -138,6 +138,7 @@ def expect_declared_outcome(connection: Connection, data: bytes, sizes: list[int
         assert connection.close_code is not None
         return
     assert connection.ended
+    assert isinstance(failure, ProtocolError)
     assert type(failure) in (ProtocolError, InvalidPayload, MessageTooBig, PolicyViolation)
     output = connection.take_output()
     assert connection.close_sent == connection.close_code == failure.close_code
@@ -265,10 +266,10 @@ def test_what_we_write_is_read(
     data = b""
     for message, compress in sent:
         if isinstance(message, str):
-            data += connection.send_text(message, compress=compress)
+            data += connection.encode_text(message, compress=compress)
         else:
-            data += connection.send_binary(message, compress=compress)
-        data += connection.send_ping(b"ping")
+            data += connection.encode_binary(message, compress=compress)
+        data += connection.encode_ping(b"ping")
     data += connection.close(1001, "bye")
     for piece in cut(data, sizes):
         client.receive_data(piece)

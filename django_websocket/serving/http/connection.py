@@ -8,26 +8,21 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
+from wsgiref.types import WSGIApplication
 
 from greenlet import GreenletExit, getcurrent
 
-from ...channel import Upgrade
+from ...channel import Acceptance, Upgrade
 from ..patch import eventlet
-from ..sockets.channel import abandon, hand_over
+from ..wire import Wire
 from .body import RequestBody
 from .environ import make_environ
 from .head import Head, Refusal, approve_head, refuse_unfinished
 from .response import Response, refusal_bytes
 from .stream import Disconnected, Stream
 
-if TYPE_CHECKING:
-    import socket
-
-    from ...websocket import WebSocket
-    from ..process.server import Server
-
-__all__ = ["AccessEntry", "Connection"]
+__all__ = ["AccessEntry", "HTTPConnection", "HTTPServer"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -52,10 +47,26 @@ class AccessEntry:
     peer: str
 
 
-Switch: TypeAlias = "tuple[WebSocket, bytes]"
+class HTTPServer(Protocol):
+    """What a connection needs of its server."""
+
+    application: WSGIApplication
+    access_log: Callable[[AccessEntry], None] | None
+    request_timeout: float
+    """Seconds for a whole request head."""
+    stopping: bool
+
+    def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
+        """The ``101`` was sent on ``wire``, which is the websocket's from now on. Returns at once."""
+
+    def connection_ended(self, connection: HTTPConnection, *, upgraded: bool) -> None:
+        """The greenlet of ``connection`` ends; the socket of one that was ``upgraded`` stays open."""
 
 
-class Connection:
+Switch: TypeAlias = tuple[Acceptance, bytes]
+
+
+class HTTPConnection:
     """Serves one accepted socket in a greenlet of its own (:meth:`run`)."""
 
     __slots__ = (
@@ -70,9 +81,9 @@ class Connection:
         "idle",
     )
 
-    def __init__(self, server: Server, sock: socket.socket, address: Any, base_environ: dict[str, Any]) -> None:
+    def __init__(self, server: HTTPServer, wire: Wire, address: Any, base_environ: dict[str, Any]) -> None:
         self._server = server
-        self._stream = Stream(sock)
+        self._stream = Stream(wire)
         self._environ = base_environ
         self._buffer = b""
         self._greenlet: Any = None
@@ -102,10 +113,11 @@ class Connection:
         finally:
             self._greenlet = None
             if switch is None:
-                self._stream.close()
-            server.connection_ended(self, handed_over=switch is not None)
+                self._stream.wire.close()
+            server.connection_ended(self, upgraded=switch is not None)
         if switch is not None:
-            self._hand_over(*switch)
+            acceptance, trailing = switch
+            server.open_websocket(acceptance, self._stream.wire, self.address, trailing)
 
     def end_if_idle(self) -> None:
         """Close a connection on which no request is under way; one that has just arrived is still
@@ -113,7 +125,7 @@ class Connection:
         """
         if self.idle:
             try:
-                self._stream.sock.shutdown(0)  # SHUT_RD: what has arrived is read first, then comes the end
+                self._stream.wire.end_input()
             except OSError:
                 pass
 
@@ -121,9 +133,6 @@ class Connection:
         """End whatever goes on; called on the hub."""
         if self._greenlet is not None:
             self._greenlet.throw(GreenletExit)
-
-    def _hand_over(self, websocket: WebSocket, trailing: bytes) -> None:
-        hand_over(self._stream.sock, self.address, websocket, trailing, self._server)
 
     def _serve(self) -> Switch | None:
         deadline = time.monotonic() + self._server.request_timeout
@@ -237,8 +246,8 @@ class Connection:
                 response.sent,
                 time.monotonic() - began,
             )
-        if switching and upgrade.websocket is not None:
-            return upgrade.websocket, body.leftover
+        if switching and upgrade.acceptance is not None:
+            return upgrade.acceptance, body.leftover
         if not (response.keep_alive and body.drain()):
             stream.ended = True
             self._lingers = not body.complete or bool(body.leftover)
@@ -248,12 +257,12 @@ class Connection:
     def _conclude(self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any) -> bool:
         """Send what the application returned; True if that makes the connection a websocket."""
         if response.status == 101 and not response.headers_sent:
-            if upgrade.websocket is None:
+            if upgrade.acceptance is None:
                 raise RuntimeError("the application answered 101, but no websocket was accepted")
             refusal = None
             if self._server.stopping:
                 refusal = Refusal(503, "The server is stopping.")
-            elif not upgrade.websocket.waits_for_101:
+            elif not upgrade.acceptance.is_waiting:
                 refusal = Refusal(500, "The view of the websocket has ended.")  # by a time-out of its own, say
             elif not body.drain():
                 refusal = Refusal(400, "The body of the handshake can't be read.")
@@ -280,7 +289,7 @@ class Connection:
             logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
             refusal = Refusal(500, "The server failed.")
         if response.ends_with_connection:
-            self._stream.abort()
+            self._stream.wire.reset_on_close()
             return
         try:
             response.send_error(refusal)
@@ -298,6 +307,6 @@ class Connection:
 
 def _abandon(upgrade: Upgrade) -> None:
     """End the view that waits for a ``101`` which never goes out."""
-    websocket, upgrade.websocket = upgrade.websocket, None
-    if websocket is not None:
-        abandon(websocket)
+    acceptance, upgrade.acceptance = upgrade.acceptance, None
+    if acceptance is not None:
+        eventlet.hubs.get_hub().schedule_call_global(0, acceptance.abort)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import struct
 import time
-from typing import TYPE_CHECKING
 
 from ..patch import eventlet
-
-if TYPE_CHECKING:
-    import socket
-else:
-    socket = eventlet.patcher.original("socket")
+from ..wire import Wire
 
 __all__ = ["Disconnected", "Stream"]
 
@@ -34,13 +27,12 @@ class Disconnected(ConnectionResetError):
 
 
 class Stream:
-    """The socket of one connection. ``sock`` is an original, non-blocking socket, never a green one."""
+    """One connection's ``wire``, read and written by the greenlet that serves it."""
 
-    __slots__ = ("_unyielded", "ended", "fd", "sock")
+    __slots__ = ("_unyielded", "ended", "wire")
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
         self._unyielded = 0
         self.ended = False
 
@@ -52,20 +44,20 @@ class Stream:
         while True:
             if not wait_first:
                 try:
-                    return self.sock.recv(size)
+                    return self.wire.receive(size)
                 except (BlockingIOError, InterruptedError):
                     timeout = deadline - time.monotonic()
             wait_first = False
             if timeout <= 0:
                 raise TimeoutError("the client was too slow")
-            eventlet.hubs.trampoline(self.fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
+            eventlet.hubs.trampoline(self.wire.fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
 
     def send(self, data: bytes, flags: int = 0) -> None:
         """Hand all of ``data`` to the kernel. Raises :exc:`Disconnected`."""
         rest: bytes | memoryview = data
         while True:
             try:
-                sent = self.sock.send(rest, flags)
+                sent = self.wire.send(rest, flags)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
@@ -85,7 +77,7 @@ class Stream:
         done = 0
         while done < count:
             try:
-                sent = os.sendfile(self.fd, fd, offset + done, min(count - done, FAIR_SHARE))
+                sent = self.wire.send_file(fd, offset + done, min(count - done, FAIR_SHARE))
             except (BlockingIOError, InterruptedError):
                 self._wait_writable()
                 continue
@@ -104,27 +96,13 @@ class Stream:
         end = time.monotonic() + LINGER_SECONDS
         left = LINGER_BYTES
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.wire.shut_down()
             while left > 0:
                 data = self.receive(16384, end - time.monotonic())
                 if not data:
                     break
                 left -= len(data)
         except OSError:
-            pass
-
-    def abort(self) -> None:
-        """Make :meth:`close` send a reset, so that the client sees that the response is not whole."""
-        try:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except OSError:
-            pass
-
-    def close(self) -> None:
-        """Close the socket; nothing is left to be sent or said about it."""
-        try:
-            self.sock.close()
-        except OSError:  # a reset that arrives late
             pass
 
     def _yield(self) -> None:
@@ -134,6 +112,6 @@ class Stream:
     def _wait_writable(self) -> None:
         self._unyielded = 0
         try:
-            eventlet.hubs.trampoline(self.fd, write=True, timeout=WRITE_TIMEOUT, timeout_exc=TimeoutError)
+            eventlet.hubs.trampoline(self.wire.fd, write=True, timeout=WRITE_TIMEOUT, timeout_exc=TimeoutError)
         except OSError as error:
             raise Disconnected("the client doesn't read") from error

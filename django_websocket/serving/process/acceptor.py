@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...compat import accept_connection
 from ..patch import eventlet
 
 if TYPE_CHECKING:
@@ -95,8 +96,7 @@ class Acceptor:
     def _accept(self, *, quiet: bool = False) -> bool:
         """Take one connection; False if there is none to be had now."""
         try:
-            # What accept() calls; under monkey patching accept() itself would make a green socket of it.
-            fd, address = self._listener._accept()  # type: ignore[attr-defined]  # not in typeshed
+            fd, address = accept_connection(self._listener)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:

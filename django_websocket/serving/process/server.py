@@ -5,28 +5,33 @@ from __future__ import annotations
 import logging
 import resource
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
-from ..http.connection import AccessEntry, Connection
+from ...channel import Acceptance
+from ...close_codes import CloseCode
+from ...registry import SocketListener, registry
+from ...websocket import WebSocket
+from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
 from ..http.response import refusal_bytes
 from ..http.stream import Stream
 from ..patch import eventlet
-from ..sockets.keepalive import Liveness
+from ..sockets.channel import EventletChannel
+from ..sockets.keepalive import Keepalive
+from ..wire import Wire
 from .acceptor import Acceptor
 
 if TYPE_CHECKING:
     import socket
     from wsgiref.types import WSGIApplication
-
-    from ..sockets.channel import ClosedEntry, EventletTransport
 else:
     socket = eventlet.patcher.original("socket")
 
-__all__ = ["AccessEntry", "Server"]
+__all__ = ["AccessEntry", "ClosedEntry", "Server"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -47,7 +52,19 @@ KILL_SECONDS = 1.0
 """What is killed gets this long to clean up."""
 
 
-class Server:
+@dataclass(frozen=True, slots=True)
+class ClosedEntry:
+    """How a websocket ended: for the log. ``duration`` is in seconds; ``code`` is 1006 where no close frame came."""
+
+    path: str
+    code: int
+    duration: float
+    messages_received: int
+    messages_sent: int
+    peer: str
+
+
+class Server(SocketListener):
     """Serves a WSGI ``application`` on ``listeners``, non-blocking listening sockets that become the
     server's.
 
@@ -78,10 +95,10 @@ class Server:
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
         self.stopping = False
-        self.websockets: set[EventletTransport] = set()
+        self.websockets: set[WebSocket] = set()
         """Those whose socket is open or whose view runs."""
-        self.liveness = Liveness()
-        self._connections: set[Connection] = set()
+        self._keepalive = Keepalive(self)
+        self._connections: set[HTTPConnection] = set()
         self._open = 0
         self._refused = 0
         self._full = False
@@ -116,6 +133,8 @@ class Server:
 
     def serve(self) -> None:
         """Serve until :meth:`stop` was called and everything has ended; blocks the calling greenlet."""
+        registry.subscribe(self)
+        registry.subscribe(self._keepalive)
         try:
             if not self.stopping:
                 for acceptor in self._acceptors:
@@ -124,6 +143,8 @@ class Server:
         finally:
             if not self._finished:  # KeyboardInterrupt, say
                 self.stop(drain_timeout=0)
+            registry.unsubscribe(self)
+            registry.unsubscribe(self._keepalive)
 
     def stop(self, *, drain_timeout: float | None = None) -> None:
         """Stop listening at once and let :meth:`serve` return when the rest has ended.
@@ -149,31 +170,56 @@ class Server:
             self._timer = hub.schedule_call_global(drain_timeout, self._kill)
         self._look_whether_done()
 
-    def connection_opened(self) -> None:
-        """Count a connection."""
-        self._open += 1
+    # Called by the connections
 
-    def connection_closed(self) -> None:
-        """Count it no longer; whoever owns its socket calls this once, when the socket is closed."""
-        self._open -= 1
-        self._look_whether_done()
+    def connection_ended(self, connection: HTTPConnection, *, upgraded: bool) -> None:
+        """The greenlet of ``connection`` ends; the socket of one that was ``upgraded`` stays open, and counted."""
+        self._connections.discard(connection)
+        try:
+            if self.on_connection_end is not None:
+                self.on_connection_end()
+        except Exception:
+            logger.exception("on_connection_end failed")
+        finally:
+            if not upgraded:
+                self._socket_gone()
 
-    def websocket_opened(self, transport: EventletTransport) -> None:
-        """A connection has become the websocket of ``transport``."""
-        self.websockets.add(transport)
-        self.liveness.add(transport)
+    def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
+        """The ``101`` was sent on ``wire``: open the websocket on it, from the hub."""
+        eventlet.hubs.get_hub().schedule_call_global(0, acceptance.open, EventletChannel(wire), peer, trailing, self)
 
-    def websocket_closed(self, transport: EventletTransport) -> None:
-        """The socket of ``transport`` is closed. May be called on the hub."""
-        self.liveness.discard(transport)
+    # Called by the registry
+
+    def socket_opened(self, websocket: WebSocket) -> None:
+        """A connection has become ``websocket``."""
+        if websocket.owner is not self:
+            return
+        self.websockets.add(websocket)
+        if self.stopping:
+            eventlet.hubs.get_hub().schedule_call_global(0, self._shut_down, websocket)
+
+    def socket_closed(self, websocket: WebSocket) -> None:
+        """The socket of ``websocket`` is closed; its view may go on."""
+        if websocket.owner is not self:
+            return
         if self.websocket_log is not None:
             # From a greenlet: a log handler may wait for a lock, and the hub can't.
-            eventlet.spawn_n(self._log_websocket, transport.closed_entry())
-        self.connection_closed()
+            eventlet.spawn_n(self._log_websocket, _closed_entry(websocket))
+        self._forget_ended(websocket)
+        self._socket_gone()
 
-    def websocket_ended(self, transport: EventletTransport) -> None:
-        """The socket of ``transport`` is closed, and its view has ended."""
-        self.websockets.discard(transport)
+    def view_ended(self, websocket: WebSocket) -> None:
+        """The view of ``websocket`` has ended; its socket may be in its closing handshake."""
+        if websocket.owner is self:
+            self._forget_ended(websocket)
+            self._look_whether_done()
+
+    def _forget_ended(self, websocket: WebSocket) -> None:
+        if websocket not in registry:
+            self.websockets.discard(websocket)
+
+    def _socket_gone(self) -> None:
+        self._open -= 1
         self._look_whether_done()
 
     def _log_websocket(self, entry: ClosedEntry) -> None:
@@ -183,28 +229,18 @@ class Server:
         except Exception:
             logger.exception("the websocket log failed")
 
-    def connection_ended(self, connection: Connection, *, handed_over: bool) -> None:
-        """The greenlet of ``connection`` ends; a socket that it ``handed_over`` stays counted."""
-        self._connections.discard(connection)
-        try:
-            if self.on_connection_end is not None:
-                self.on_connection_end()
-        except Exception:
-            logger.exception("on_connection_end failed")
-        finally:
-            if not handed_over:
-                self.connection_closed()
+    # Accepting
 
     def _take(self, sock: socket.socket, address: Any, environ: dict[str, Any]) -> None:
         if self._open >= self.max_connections:
             self._refuse(sock)
             return
         self._full = False
-        connection = Connection(self, sock, address, environ)
+        connection = HTTPConnection(self, Wire(sock), address, environ)
         hub = eventlet.hubs.get_hub()
         hub.schedule_call_global(0, greenlet(connection.run, hub.greenlet).switch)
         self._connections.add(connection)
-        self.connection_opened()
+        self._open += 1
 
     def _refuse(self, sock: socket.socket) -> None:
         """Answer 503 to one connection too many."""
@@ -215,33 +251,39 @@ class Server:
             sock.close()
             return
         self._refused += 1
-        eventlet.spawn_n(self._say_full, Stream(sock))
+        eventlet.spawn_n(self._say_full, Stream(Wire(sock)))
 
     def _say_full(self, stream: Stream) -> None:
         try:
             # One attempt: its few bytes fit into the buffer of a new socket.
-            stream.sock.send(refusal_bytes(Refusal(503, "Too many connections.")))
+            stream.wire.send(refusal_bytes(Refusal(503, "Too many connections.")))
             stream.linger()
         except OSError:
             pass
         finally:
             self._refused -= 1
-            stream.close()
+            stream.wire.close()
+
+    # Stopping
 
     def _shut_down_websockets(self) -> None:
-        for count, transport in enumerate(list(self.websockets), start=1):
-            try:
-                transport.shut_down()
-            except Exception:
-                logger.exception("closing a websocket failed")
+        for count, websocket in enumerate(list(self.websockets), start=1):
+            self._shut_down(websocket)
             if count % 100 == 0:
                 eventlet.sleep(0)
+
+    def _shut_down(self, websocket: WebSocket) -> None:
+        """Close with 1001: the client is to connect to another server, the view sees None."""
+        try:
+            websocket.close(CloseCode.GOING_AWAY, "server is stopping")
+        except Exception:
+            logger.exception("closing a websocket failed")
 
     def _kill(self) -> None:
         """The time to drain is over; called on the hub."""
         hub = eventlet.hubs.get_hub()
-        for transport in list(self.websockets):
-            hub.schedule_call_global(0, transport.kill)
+        for websocket in list(self.websockets):
+            hub.schedule_call_global(0, websocket.kill)
         for connection in list(self._connections):
             hub.schedule_call_global(0, connection.kill)
         self._timer = hub.schedule_call_global(KILL_SECONDS, self._finish)
@@ -259,6 +301,19 @@ class Server:
             self._timer.cancel()
             self._timer = None
         self._done.send()
+
+
+def _closed_entry(websocket: WebSocket) -> ClosedEntry:
+    connection, driver = websocket.connection, websocket.driver
+    assert driver is not None, "a websocket that was open has a driver"
+    return ClosedEntry(
+        websocket.path,
+        connection.close_code or CloseCode.ABNORMAL_CLOSURE.value,
+        driver.seconds_open,
+        connection.messages_received,
+        connection.messages_sent,
+        driver.peer,
+    )
 
 
 def _setting(name: str) -> Any:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ..patch import eventlet
 from ..process.binding import bind_sockets
 from ..process.os_signals import signals_to_hub
-from ..process.server import AccessEntry, Server
+from ..process.server import AccessEntry, ClosedEntry, Server
 from ..process.site import SiteServer
 from .reloading import STOP_SIGNALS, is_reloading
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
-
-    from ..sockets.channel import ClosedEntry
 
 __all__ = ["RunserverServer"]
 

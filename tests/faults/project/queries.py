@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 
 from django_websocket import require_websocket
-from django_websocket.opening import WebSocketRequest
+from django_websocket.request import WebSocketRequest
 
 from .state import told
 

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest, HttpResponse
 
 from django_websocket import require_websocket
-from django_websocket.opening import WebSocketRequest
+from django_websocket.request import WebSocketRequest
 
 __all__ = ["change_user", "extend", "flush", "late_member", "log_in", "log_out", "member", "stranger"]
 

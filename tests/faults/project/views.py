@@ -7,7 +7,7 @@ import time
 from django.http import HttpRequest, HttpResponse
 
 from django_websocket import ConnectionClosed, require_websocket
-from django_websocket.opening import WebSocketRequest
+from django_websocket.request import WebSocketRequest
 from django_websocket.serving.patch import eventlet
 
 from .state import told

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from django_websocket import ConcurrencyError, ConnectionClosed, accept_websocket, require_websocket
-from django_websocket.opening import WebSocketRequest
+from django_websocket.request import WebSocketRequest
 from django_websocket.serving.patch import eventlet
 
 from .state import told

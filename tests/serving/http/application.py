@@ -10,12 +10,13 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
-from django_websocket.channel import UPGRADE_KEY
+from django_websocket.channel import UPGRADE_KEY, Channel
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.server import Server
+from django_websocket.websocket import WebSocket
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], None]]
@@ -24,7 +25,7 @@ Headers = list[tuple[str, str]]
 TEXT: Headers = [("Content-Type", "text/plain")]
 
 counts: Counter[str] = Counter()
-"""What happened: closed iterables, abandoned websockets."""
+"""What happened: closed iterables, websockets that were opened or aborted."""
 
 servers: list[Server] = []
 events: dict[str, Any] = {}
@@ -324,17 +325,28 @@ def view_file(environ: Environ, start_response: StartResponse, query: dict[str, 
     return environ["wsgi.file_wrapper"](file, 512)  # type: ignore[no-any-return]
 
 
-class NamedWebSocket(str):
-    """A websocket of which only the name matters, and that its view waits."""
+class GreetingView:
+    """An acceptance whose view says hello, sends back what came behind the handshake, and closes."""
 
-    waits_for_101 = True
+    is_waiting = True
+    owner: object = None
+
+    def open(self, channel: Channel, peer: str, trailing: bytes, owner: Server) -> None:
+        counts["opened"] += 1
+        channel.send(b"<" + trailing + b">")
+        channel.close()
+        self.owner = owner
+        owner.socket_closed(cast(WebSocket, self))
+
+    def abort(self) -> None:
+        counts["aborted"] += 1
 
 
 def view_switch(environ: Environ, start_response: StartResponse, query: dict[str, str]) -> Iterable[bytes]:
-    """What the view layer does, with a websocket that the served process only tells by its name."""
+    """What the view layer does."""
     how = query.get("how", "")
     if how != "none":
-        environ[UPGRADE_KEY].websocket = NamedWebSocket("the websocket")
+        environ[UPGRADE_KEY].acceptance = GreetingView()
     if how == "raise":
         raise ValueError("on purpose, with a websocket")
     headers = [("Sec-WebSocket-Accept", "x"), ("Content-Type", "text/html"), ("Content-Length", "0")]

@@ -14,28 +14,14 @@ import json  # noqa: E402
 import logging  # noqa: E402
 import resource  # noqa: E402
 import sys  # noqa: E402
-from typing import Any  # noqa: E402
 from wsgiref.validate import validator  # noqa: E402
 
 from django.conf import settings  # noqa: E402
 
-from django_websocket.serving.http import connection  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.server import AccessEntry, Server  # noqa: E402
 
 from . import application as app  # noqa: E402
-
-
-def hand_over(sock: Any, peer: Any, websocket: Any, trailing: bytes, server: Server) -> None:
-    """The other side of the hand-over: says hello, sends back what came behind the handshake, and closes."""
-    app.counts[f"handed over {websocket}"] += 1
-    sock.send(b"<" + trailing + b">")
-    sock.close()
-    server.connection_closed()
-
-
-def abandon(websocket: Any) -> None:
-    app.counts[f"abandoned {websocket}"] += 1
 
 
 def log_access(entry: AccessEntry) -> None:
@@ -50,7 +36,6 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     settings.configure()
     logging.basicConfig(format="LOG %(name)s %(levelname)s %(message)s")
-    vars(connection).update(hand_over=hand_over, abandon=abandon)
     for constant, value in options.get("constants", {}).items():
         module, _, name = constant.rpartition(".")
         setattr(importlib.import_module(f"django_websocket.serving.{module}"), name, value)

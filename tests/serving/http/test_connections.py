@@ -234,7 +234,7 @@ def test_upgrade(served: Served) -> None:
         assert rest.startswith(b"<")
         assert rest in (b"<behind>", b"<>")
     served.wait_for_count("closed switch", 1)
-    served.wait_for_count("handed over the websocket", 1)
+    served.wait_for_count("opened", 1)
     wait_until(lambda: served.counts()["connections"] == 1)
 
 
@@ -251,11 +251,11 @@ def test_bytes_right_behind_the_handshake(served: Served) -> None:
 
 @pytest.mark.parametrize(("how", "status"), [("replaced", 403), ("raise", 500)])
 def test_upgrade_that_does_not_happen(how: str, status: int, served: Served) -> None:
-    before = served.counts().get("abandoned the websocket", 0)
+    before = served.counts().get("aborted", 0)
     answer = served.ask(f"/switch?how={how}", "Upgrade: websocket", "Connection: Upgrade")
     assert answer.status == status
     assert "upgrade" not in answer.headers
-    served.wait_for_count("abandoned the websocket", before + 1)
+    served.wait_for_count("aborted", before + 1)
 
 
 def test_upgrade_without_a_websocket(served: Served) -> None:
@@ -265,12 +265,12 @@ def test_upgrade_without_a_websocket(served: Served) -> None:
 
 def test_upgrade_with_a_body_that_is_not_there(served: Served) -> None:
     """Its bytes must not be taken for frames."""
-    before = served.counts().get("abandoned the websocket", 0)
+    before = served.counts().get("aborted", 0)
     with served.connect() as client:
         client.get("/switch", "Content-Length: 1000000", method="POST")
         assert client.answer().status == 400
         assert client.ends()
-    served.wait_for_count("abandoned the websocket", before + 1)
+    served.wait_for_count("aborted", before + 1)
 
 
 def test_keep_alive_is_not_starved_by_a_pipelining_client(served: Served) -> None:

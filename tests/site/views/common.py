@@ -18,10 +18,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from django_websocket import WebSocket, WebSocketRequest, require_websocket
 from django_websocket.database import ConnectionLoan
+from django_websocket.driver import Driver
 from django_websocket.handover import Handover
+from django_websocket.opening import Opening
 from django_websocket.protocol.connection import Connection
 from django_websocket.serving.patch import eventlet
-from django_websocket.serving.sockets.channel import EventletTransport
+from django_websocket.serving.sockets.channel import EventletChannel
 
 from .. import running_server
 from ..journal import journal
@@ -86,7 +88,7 @@ def garbage(request: HttpRequest) -> JsonResponse:
     for one in gc.garbage:
         if type(one) is WSGIRequest and "websocket" in one.__dict__:
             found["handshake"] += 1
-        elif type(one) in (Connection, ConnectionLoan, Context, EventletTransport, Handover, WebSocket):
+        elif type(one) in (Connection, ConnectionLoan, Context, Driver, EventletChannel, Handover, Opening, WebSocket):
             found[type(one).__name__] += 1
     gc.garbage.clear()
     assert running_server.server is not None

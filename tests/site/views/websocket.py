@@ -206,8 +206,8 @@ def polls_for_another(request: SocketRequest) -> None:
     eventlet.sleep(0)
     websocket.send("waiting")
     # Blocks the hub too, so that it is this greenlet that finds the input.
-    transport: Any = websocket.transport
-    eventlet.patcher.original("select").select([transport._fd], [], [], 60)
+    driver: Any = websocket.driver
+    eventlet.patcher.original("select").select([driver._channel._wire.fd], [], [], 60)
     websocket.has_messages()
     websocket.send(other.wait())
 

@@ -1,0 +1,356 @@
+"""Drives an open websocket: the protocol on one side, a channel on the other.
+
+Received bytes go to the protocol, pings and closes are answered at once, and the view's greenlet is woken when it waits
+for what has come. Everything that is bounded in bytes or in time is bounded here. No event loop and no socket is known
+here: those are the channel's.
+
+* :meth:`Driver.start` watches the channel; :meth:`Driver._on_readable` is called whenever there is input.
+* A view calls :meth:`Driver.park`, :meth:`Driver.poll` and :meth:`Driver.write`.
+* The closing handshake (RFC 6455, section 7.1) begins in :meth:`Driver.close` or with the client's close frame; in the
+  end :meth:`Driver.drop` closes the channel.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from .channel import Channel, Timer
+from .close_codes import CloseCode
+from .exceptions import KeepaliveTimeout, ProtocolError
+from .options import Options
+from .outbox import Outbox
+from .protocol.connection import Connection
+from .waiter import Waiter
+
+__all__ = ["Driver"]
+
+logger = logging.getLogger("django_websocket")
+
+#: Bytes that one callback reads at most, so that other sockets get their turn.
+RECEIVE_SIZE = 65536
+
+#: The same in the middle of a large message.
+LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
+
+
+class Driver(Waiter):
+    """Moves bytes between one channel and one protocol connection.
+
+    ``on_closed()`` is called once, when the channel is closed: by the scheduler, or by a greenlet whose call found the
+    connection lost. ``path`` and ``peer`` (the client's address) are for the log.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_deadline",
+        "_is_lost",
+        "_is_reading",
+        "_is_shut",
+        "_messages",
+        "_on_closed",
+        "_options",
+        "_outbox",
+        "_path",
+        "_ping_id",
+        "_ping_time",
+        "_receive",
+        "_send",
+        "bytes_received",
+        "bytes_sent",
+        "latency",
+        "opened",
+        "peer",
+    )
+
+    def __init__(
+        self,
+        channel: Channel,
+        connection: Connection,
+        options: Options,
+        on_closed: Callable[[], None],
+        *,
+        path: str = "",
+        peer: str = "",
+    ) -> None:
+        super().__init__(channel)
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.latency: float | None = None
+        """Seconds between the latest answered ping and its pong."""
+        self.opened = channel.clock()
+        self.peer = peer
+        self._connection = connection
+        self._messages = connection.messages
+        self._options = options
+        self._on_closed: Callable[[], None] | None = on_closed
+        self._path = path
+        self._receive = channel.receive
+        self._send = channel.send
+        self._outbox: Outbox | None = None
+        self._deadline: Timer | None = None
+        self._is_reading = False
+        self._is_shut = False
+        self._is_lost = False
+        self._ping_id = 0
+        self._ping_time = 0.0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading waits for the view to take messages."""
+        return self._connection.full
+
+    @property
+    def buffered_amount(self) -> int:
+        """Bytes that the channel has not taken yet."""
+        return 0 if self._outbox is None else self._outbox.size
+
+    @property
+    def seconds_open(self) -> float:
+        """Seconds since the websocket was opened."""
+        return self._channel.clock() - self.opened
+
+    # Receiving, in the scheduler
+
+    def start(self, trailing: bytes) -> None:
+        """Start reading; ``trailing`` came right behind the handshake."""
+        self._watch()
+        if trailing:
+            self.bytes_received += len(trailing)
+            self._connection.receive_data(trailing)
+            self._handle_events()
+
+    def _watch(self) -> None:
+        if not (self._is_reading or self._is_lost or self._connection.full):
+            self._is_reading = True
+            self._channel.watch_readable(self._on_readable, self.drop)
+
+    def _unwatch(self) -> None:
+        if self._is_reading:
+            self._is_reading = False
+            self._channel.unwatch_readable()
+
+    def _on_readable(self, _: int) -> None:
+        if not self._feed():
+            return
+        waiter = self._waiter
+        if waiter is not None and (self._messages or self._connection.ended):
+            self._waiter = None
+            try:
+                waiter.switch(True)
+            except Exception:
+                # No exception leaves a view, but one may leave a greenlet that it spawned.
+                logger.exception("A greenlet that waited for a websocket failed: %s", self._path)
+
+    def _feed(self) -> bool:
+        """Read once and hand it to the protocol; False if there was nothing."""
+        connection = self._connection
+        try:
+            data = self._receive(RECEIVE_SIZE if connection.remaining < RECEIVE_SIZE else LARGE_RECEIVE_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.drop(error)
+            return False
+        if not data:
+            self.drop()
+            return False
+        self.bytes_received += len(data)
+        try:
+            connection.receive_data(data)
+        except Exception as error:
+            logger.exception("Reading from a websocket failed: %s", self._path)
+            connection.fail(ProtocolError(f"internal error: {type(error).__name__}"))
+        if connection.has_events:
+            self._handle_events()
+        return True
+
+    def _handle_events(self) -> None:
+        """Handle whatever input has brought besides messages."""
+        connection = self._connection
+        connection.has_events = False
+        if connection.pongs:
+            self._take_pongs()
+        if connection.full:
+            # Flow control: nothing is read while enough messages wait, so TCP pushes back.
+            self._unwatch()
+        if connection.pong is not None and self._outbox is None:
+            # While earlier bytes wait, only the latest ping is kept: a flood of pings takes no memory.
+            self._push(connection.take_output())
+        if connection.ended:
+            if connection.close_frame is not None and not connection.messages:
+                self._push(connection.take_close_frame())
+            self._continue_closing()
+
+    # Receiving, in the view's greenlet
+
+    def took_message(self) -> None:
+        """The view took a message from the queue: reading may go on, and others may want to run."""
+        if self._connection.full and not self._messages:
+            self._connection.resume()
+            self._handle_events()
+            self._watch()
+        self._spend()
+
+    def poll(self) -> None:
+        """Look for input now; let others run when there is none."""
+        if self._connection.full and not self._messages:
+            self.took_message()
+        if not (self._is_lost or self._connection.full) and self._feed():
+            self._wake()
+            self._spend()
+        else:
+            self.pause()
+
+    # Sending
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, in order with all that was sent before; return once the channel has taken it.
+
+        Raises OSError if the connection is lost, or takes nothing for ``WEBSOCKET_SEND_TIMEOUT`` seconds.
+        """
+        if self._outbox is None and not self._is_lost:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self.drop(error)
+                raise
+            self.bytes_sent += sent
+            if sent == len(data):
+                self._budget -= 1
+                if self._budget <= 0:
+                    self.pause()
+                return
+            data = data[sent:]
+        if self._is_lost:
+            raise ConnectionResetError("the connection is lost")
+        self._enqueue(data)
+        if self._outbox is not None:
+            self._outbox.wait_empty()
+
+    def write_nowait(self, data: bytes) -> None:
+        """Send a data frame without blocking or raising; what the channel doesn't take waits in the outbox.
+
+        A client that has let more than ``WEBSOCKET_MAX_OUTBOX`` bytes wait is closed with 1013 instead.
+        """
+        if self._outbox is not None and self._outbox.size > self._options.max_outbox:
+            self.close(self._connection.close(CloseCode.TRY_AGAIN_LATER, "client is too slow"))
+        else:
+            self._push(data)
+
+    def _push(self, data: bytes) -> None:
+        """Send ``data`` without blocking or raising, whatever waits already: control frames are not counted."""
+        if self._is_lost or not data:
+            return
+        if self._outbox is None:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self.drop(error)
+                return
+            self.bytes_sent += sent
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self._enqueue(data)
+
+    def _enqueue(self, data: bytes) -> None:
+        if self._outbox is None:
+            self._outbox = Outbox(self._channel, self._options.send_timeout, self._on_outbox_empty, self.drop)
+        self._outbox.append(data)
+
+    def _on_outbox_empty(self, sent: int) -> None:
+        self.bytes_sent += sent
+        self._outbox = None
+        self._handle_events()
+
+    # Pings
+
+    def ping(self) -> None:
+        """Send a ping whose pong updates :attr:`latency`; raises what :meth:`write` raises."""
+        self.write(self._next_ping())
+
+    def ping_nowait(self) -> None:
+        """The same without blocking or raising; no ping where bytes wait to be sent, or nothing may be sent."""
+        if self._outbox is None and self._connection.can_send and not self._connection.ended:
+            self._push(self._next_ping())
+
+    def _next_ping(self) -> bytes:
+        self._ping_id += 1
+        self._ping_time = self._channel.clock()
+        return self._connection.encode_ping(self._ping_id.to_bytes(4, "big"))
+
+    def _take_pongs(self) -> None:
+        pongs, self._connection.pongs = self._connection.pongs, []
+        if self._ping_id and self._ping_id.to_bytes(4, "big") in pongs:
+            self.latency = self._channel.clock() - self._ping_time
+
+    # Closing
+
+    def close(self, frame: bytes) -> None:
+        """Send the close ``frame`` (nothing if it was sent before) and see the closing handshake through."""
+        self._push(frame)
+        self._wake()
+        self._continue_closing()
+
+    def finish(self) -> None:
+        """The view has taken all messages and seen the end: send the close frame that waited for that."""
+        self._push(self._connection.take_close_frame())
+        self._continue_closing()
+
+    def _continue_closing(self) -> None:
+        """Take the closing handshake as far as it goes, within ``WEBSOCKET_CLOSE_TIMEOUT`` seconds.
+
+        RFC 6455, section 7.1.1: the server closes first. It stops sending, then reads until the client has closed too,
+        so that no reset destroys what is still on its way.
+        """
+        connection = self._connection
+        if self._is_lost or (connection.can_send and not connection.ended):
+            return
+        if self._deadline is None:
+            self._deadline = self._channel.call_later(self._options.close_timeout, self._on_deadline)
+        self._watch()  # what a full queue held back is discarded now, up to the client's close frame
+        if connection.ended and connection.close_sent is not None and self._outbox is None and not self._is_shut:
+            self._is_shut = True
+            try:
+                self._channel.shut_down()
+            except OSError as error:
+                self.drop(error)
+
+    def _on_deadline(self) -> None:
+        self._deadline = None
+        if self._outbox is None:
+            # The view was too busy to take the messages before the close.
+            self._push(self._connection.take_close_frame())
+        self.drop()
+
+    def time_out(self, reason: str) -> None:
+        """The client is gone: send 1011 in case it still reads, and close the channel."""
+        self._connection.fail(KeepaliveTimeout(reason))
+        if self._outbox is None:
+            self._push(self._connection.take_close_frame())
+        self.drop()
+
+    def drop(self, error: Exception | None = None) -> None:
+        """Close the channel now, and wake whoever waits for it. ``error`` is why, if it wasn't in order."""
+        if self._is_lost:
+            return
+        self._is_lost = True
+        self._is_reading = False
+        if self._outbox is not None:
+            outbox, self._outbox = self._outbox, None
+            self.bytes_sent += outbox.sent
+            outbox.abort()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._connection.receive_eof(error)
+        self._channel.close()
+        self._wake()
+        on_closed, self._on_closed = self._on_closed, None
+        if on_closed is not None:
+            on_closed()

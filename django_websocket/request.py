@@ -1,0 +1,94 @@
+"""The request of a websocket: what it gets at the handshake, and what it keeps while its socket is open.
+
+A view may keep its request for days, so what only the handshake needed goes when the socket opens. What Django's
+middleware ties into a cycle is untied when the view ends. Otherwise thousands of requests would wait in the garbage
+collector's oldest generation, and everything would stop while it looks at them.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.http import HttpRequest
+
+from . import compat
+from .channel import UPGRADE_KEY
+from .exceptions import HandshakeError
+from .options import resolve_options
+from .protocol.handshake import is_websocket_request, parse_handshake
+from .websocket import WebSocket
+
+__all__ = ["WebSocketRequest", "attach_websocket", "release_handshake", "release_request"]
+
+_HEADERS = {
+    "upgrade": "HTTP_UPGRADE",
+    "connection": "HTTP_CONNECTION",
+    "content-length": "CONTENT_LENGTH",
+    "transfer-encoding": "HTTP_TRANSFER_ENCODING",
+    "sec-websocket-key": "HTTP_SEC_WEBSOCKET_KEY",
+    "sec-websocket-version": "HTTP_SEC_WEBSOCKET_VERSION",
+    "sec-websocket-protocol": "HTTP_SEC_WEBSOCKET_PROTOCOL",
+    "sec-websocket-extensions": "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+}
+
+
+class WebSocketRequest(HttpRequest):
+    """What a request looks like to a view behind the decorators or the middleware; for type annotations."""
+
+    websocket: WebSocket | None
+
+    def is_websocket(self) -> bool:
+        """Whether the client wants to open a websocket."""
+        raise NotImplementedError("only for type annotations")
+
+
+def _true() -> bool:
+    return True
+
+
+def _false() -> bool:
+    return False
+
+
+def attach_websocket(request: HttpRequest) -> WebSocket | None:
+    """Give ``request`` its ``is_websocket()`` and ``websocket``, unless it has them; returns the latter.
+
+    Raises :exc:`HandshakeError` if the request wants to be a websocket and can't be one.
+    """
+    typed = cast(WebSocketRequest, request)
+    if hasattr(typed, "is_websocket"):
+        return typed.websocket
+    meta = request.META
+    headers = {name: meta[key] for name, key in _HEADERS.items() if key in meta}
+    if not is_websocket_request(headers):
+        typed.is_websocket = _false  # type: ignore[method-assign]  # one request has one answer
+        typed.websocket = None
+        return None
+    # Methods are case-sensitive (RFC 9110, section 9.1), but request.method is in upper case whatever was sent.
+    method = meta.get("REQUEST_METHOD") or request.method or ""
+    handshake = parse_handshake(method, meta.get("SERVER_PROTOCOL", ""), headers)
+    request.get_host()  # raises DisallowedHost, which Django answers with 400
+    if UPGRADE_KEY not in meta:
+        raise HandshakeError(
+            501,
+            "this server can't open websockets: use 'manage.py runwsserver'",
+        )
+    typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
+    typed.websocket = WebSocket(handshake, resolve_options({}), meta.get("RAW_URI") or request.path)
+    return typed.websocket
+
+
+def release_handshake(request: HttpRequest) -> None:
+    """Drop what only reading the body would need: it is empty. Called when the websocket has opened."""
+    for key in ("wsgi.input", UPGRADE_KEY):
+        request.META.pop(key, None)
+    compat.drop_body(request)
+    compat.resolve_known_user(request)
+
+
+def release_request(request: HttpRequest) -> None:
+    """Break the cycles that Django's middleware has made. Called when the view has ended."""
+    compat.drop_messages(request)  # stored with the 101; what was added later never would be
+    request.__dict__.pop("auser", None)
+    compat.resolve_known_user(request)
+    compat.make_user_weak(request)

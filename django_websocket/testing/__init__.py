@@ -1,0 +1,1 @@
+"""Websocket views without a server: the same driver, over a channel in memory."""

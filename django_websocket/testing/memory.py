@@ -1,0 +1,267 @@
+"""A channel in memory: no socket, no thread, and a clock that moves only when it is told to.
+
+So every run is the same. The scheduler's greenlet is the one that calls :meth:`MemoryScheduler.run`; callbacks and the
+greenlets that they wake run inside that call, which returns once nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import greenlet
+
+from ..channel import Timer
+
+__all__ = ["MemoryChannel", "MemoryPeer", "MemoryScheduler", "connect"]
+
+#: Bytes that either side may send before the other has received some.
+BUFFER_SIZE = 256 * 1024
+
+#: Rounds of a run in which nothing comes to rest, before that is taken for an endless loop.
+MAX_ROUNDS = 100_000
+
+
+class _Call:
+    """A call that is due later."""
+
+    __slots__ = ("args", "callback")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class MemoryScheduler:
+    """Calls what is due, on a clock of its own, and what its channels watch for."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._calls: list[tuple[float, int, _Call]] = []
+        self._order = count()
+        self._channels: list[MemoryChannel] = []
+        self._owner = greenlet.getcurrent()
+        self._running: greenlet.greenlet | None = None
+
+    def clock(self) -> float:
+        """The seconds that runs have let pass."""
+        return self._now
+
+    def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call ``callback(*args)`` in a run, once ``seconds`` have passed."""
+        call = _Call(callback, args)
+        heapq.heappush(self._calls, (self._now + seconds, next(self._order), call))
+        return call
+
+    def spawn(self, function: Callable[..., object], *args: Any) -> greenlet.greenlet:
+        """Run ``function(*args)`` in a greenlet of its own, from the next run on."""
+        started = greenlet.greenlet(function)
+        self.call_later(0, started.switch, *args)
+        return started
+
+    def run(self, seconds: float = 0) -> None:
+        """Let ``seconds`` pass, and everything happen that happens in them.
+
+        Called by the greenlet that made the scheduler, for greenlets that have parked end there.
+        """
+        if self._running is not None or greenlet.getcurrent() is not self._owner:
+            raise RuntimeError("the scheduler is running already, or was made in another greenlet")
+        self._running = greenlet.getcurrent()
+        end = self._now + seconds
+        try:
+            for _ in range(MAX_ROUNDS):
+                if not (self._run_due() or self._run_watched()):
+                    if not self._calls or self._calls[0][0] > end:
+                        self._now = end
+                        return
+                    self._now = max(self._now, self._calls[0][0])
+        finally:
+            self._running = None
+        raise RuntimeError(f"something is still going on after {MAX_ROUNDS} rounds")
+
+    def _run_due(self) -> bool:
+        """Make the calls that are due now; those that they add have to wait for the next round."""
+        due = []
+        while self._calls and self._calls[0][0] <= self._now:
+            due.append(heapq.heappop(self._calls)[2])
+        for call in due:
+            callback, call.callback = call.callback, None
+            if callback is not None:
+                self._settle(callback)
+                callback(*call.args)
+        return bool(due)
+
+    def _run_watched(self) -> bool:
+        """Call back for each channel that can be received from or sent to."""
+        called = False
+        for channel in list(self._channels):
+            called = channel.call_watchers() or called
+        return called
+
+    def _settle(self, callback: Callable[..., object]) -> None:
+        """A greenlet that is switched to comes back here when it ends."""
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, greenlet.greenlet) and not owner.dead:
+            owner.parent = greenlet.getcurrent()
+
+    def park(self) -> Any:
+        """Switch from the calling greenlet to the one that runs the scheduler."""
+        running = self._running
+        if running is None or running is greenlet.getcurrent():
+            raise RuntimeError("this would wait for ever: nothing runs the scheduler meanwhile")
+        greenlet.getcurrent().parent = running
+        return running.switch()
+
+    def pause(self) -> None:
+        """Let everything else that is ready run once."""
+        current = greenlet.getcurrent()
+        if self._running is None or current is self._running:
+            return
+        timer = self.call_later(0, current.switch)
+        try:
+            self.park()
+        finally:
+            timer.cancel()
+
+    def add(self, channel: MemoryChannel) -> None:
+        """Look after ``channel``."""
+        self._channels.append(channel)
+
+    def discard(self, channel: MemoryChannel) -> None:
+        """``channel`` is closed."""
+        if channel in self._channels:
+            self._channels.remove(channel)
+
+
+class _Pipe:
+    """Bytes on their way in one direction."""
+
+    __slots__ = ("data", "ended", "error")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended = False
+        self.error: OSError | None = None
+
+    def receive(self, size: int) -> bytes:
+        if self.error is not None:
+            raise self.error
+        if self.data:
+            data = bytes(self.data[:size])
+            del self.data[:size]
+            return data
+        if self.ended:
+            return b""
+        raise BlockingIOError
+
+    def send(self, data: bytes | memoryview) -> int:
+        if self.error is not None:
+            raise self.error
+        if self.ended:
+            raise BrokenPipeError("the stream was ended")
+        room = BUFFER_SIZE - len(self.data)
+        if room <= 0 and len(data):
+            raise BlockingIOError
+        taken = bytes(data[:room])
+        self.data += taken
+        return len(taken)
+
+    @property
+    def is_readable(self) -> bool:
+        return bool(self.data) or self.ended or self.error is not None
+
+    @property
+    def is_writable(self) -> bool:
+        return len(self.data) < BUFFER_SIZE or self.ended or self.error is not None
+
+
+class MemoryChannel:
+    """A :class:`~django_websocket.channel.Channel` between two pipes."""
+
+    def __init__(self, scheduler: MemoryScheduler, incoming: _Pipe, outgoing: _Pipe) -> None:
+        self._scheduler = scheduler
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._reader: Callable[[int], None] | None = None
+        self._writer: Callable[[int], None] | None = None
+        self.receive: Callable[[int], bytes] = incoming.receive
+        self.send: Callable[[bytes | memoryview], int] = outgoing.send
+        self.clock = scheduler.clock
+        self.call_later = scheduler.call_later
+        self.park = scheduler.park
+        self.pause = scheduler.pause
+        scheduler.add(self)
+
+    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
+        self._reader = callback
+
+    def unwatch_readable(self) -> None:
+        self._reader = None
+
+    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
+        self._writer = callback
+
+    def unwatch_writable(self) -> None:
+        self._writer = None
+
+    def shut_down(self) -> None:
+        if self._outgoing.error is not None:
+            raise self._outgoing.error
+        self._outgoing.ended = True
+
+    def close(self) -> None:
+        self._reader = self._writer = None
+        self._scheduler.discard(self)
+        self._outgoing.ended = True
+        self._incoming.error = BrokenPipeError("the other side has closed the connection")
+
+    def call_watchers(self) -> bool:
+        """Call back for what can be done now; False if there is nothing."""
+        called = False
+        if self._reader is not None and self._incoming.is_readable:
+            called = True
+            self._reader(-1)
+        if self._writer is not None and self._outgoing.is_writable:
+            called = True
+            self._writer(-1)
+        return called
+
+
+class MemoryPeer:
+    """The client's end of a :class:`MemoryChannel`."""
+
+    def __init__(self, incoming: _Pipe, outgoing: _Pipe) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    def send(self, data: bytes) -> int:
+        """Send what fits; returns the number of bytes. Raises BlockingIOError when nothing does."""
+        return self._outgoing.send(data)
+
+    def receive(self, size: int = BUFFER_SIZE) -> bytes:
+        """At most ``size`` bytes, ``b""`` at the end; BlockingIOError when there are none now."""
+        return self._incoming.receive(size)
+
+    def shut_down(self) -> None:
+        """End what is sent; receiving goes on."""
+        self._outgoing.ended = True
+
+    def close(self) -> None:
+        """Leave in order."""
+        self._outgoing.ended = True
+        self._incoming.error = BrokenPipeError("the other side has closed the connection")
+
+    def reset(self) -> None:
+        """Leave with a reset: what was not received is lost, in both directions."""
+        self._incoming.error = self._outgoing.error = ConnectionResetError("reset by the other side")
+
+
+def connect(scheduler: MemoryScheduler) -> tuple[MemoryChannel, MemoryPeer]:
+    """A channel, and the client's end of it."""
+    to_server, to_client = _Pipe(), _Pipe()
+    return MemoryChannel(scheduler, to_server, to_client), MemoryPeer(to_client, to_server)

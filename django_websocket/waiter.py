@@ -1,0 +1,77 @@
+"""A view's greenlet that waits for its socket, and that lets others run when it never has to wait."""
+
+from __future__ import annotations
+
+import greenlet
+
+from .channel import Channel
+from .exceptions import ConcurrencyError
+
+__all__ = ["Waiter"]
+
+#: Messages that a view may receive and send in one go before others get their turn.
+BUDGET = 64
+
+
+class Waiter:
+    """At most one greenlet that waits, and the budget of those that don't."""
+
+    __slots__ = ("_budget", "_channel", "_park", "_waiter", "_wake_scheduled")
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._park = channel.park
+        self._waiter: greenlet.greenlet | None = None
+        self._wake_scheduled = False
+        self._budget = BUDGET
+
+    def check_alone(self) -> None:
+        """Raise ConcurrencyError if a greenlet is parked."""
+        if self._waiter is not None:
+            raise ConcurrencyError("another greenlet already waits for a message of this websocket")
+
+    def park(self, timeout: float | None) -> bool:
+        """Block the calling greenlet until it is woken; False if ``timeout`` seconds passed first.
+
+        Raises ConcurrencyError if another greenlet is parked.
+        """
+        if self._waiter is not None:
+            self.check_alone()
+        timer = None if timeout is None else self._channel.call_later(timeout, self._on_timeout)
+        self._budget = BUDGET
+        self._waiter = greenlet.getcurrent()
+        try:
+            result: bool = self._park()
+            return result
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def _on_timeout(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.switch(False)
+
+    def _wake(self) -> None:
+        """Have the scheduler wake the parked greenlet, if there is one; may be called from any greenlet."""
+        if self._waiter is not None and not self._wake_scheduled:
+            self._wake_scheduled = True
+            self._channel.call_later(0, self._on_wake)
+
+    def _on_wake(self) -> None:
+        self._wake_scheduled = False
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.switch(True)
+
+    def pause(self) -> None:
+        """Let others run."""
+        self._budget = BUDGET
+        self._channel.pause()
+
+    def _spend(self) -> None:
+        """Count one message; let others run once the budget is spent."""
+        self._budget -= 1
+        if self._budget <= 0:
+            self.pause()

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from .environment import ROOT
 from .procfs import listens, session_pids
@@ -47,6 +48,7 @@ def running(
     core: int,
     *,
     environment: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
     patience: float = 30.0,
 ) -> Iterator[int]:
     """Start ``command``, which listens on ``port``; gives its pid, which is its session's id too, and ends it after.
@@ -62,7 +64,7 @@ def running(
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=cwd,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -93,7 +93,7 @@ _SERVERS = [
         OURS,
         "django-websocket",
         _module("project.ours"),
-        _DEFLATE | _HTTP | (_FANOUT if importable("django_websocket.groups") else frozenset()),
+        _DEFLATE | _HTTP,
         django=True,
         needs=["django_websocket.serving.process.server"],
     ),

@@ -87,7 +87,7 @@ class Acceptance(Protocol):
         """The ``101`` is sent: open the websocket on ``channel``, which is its own from now on, and resume the view.
 
         ``peer`` is the client's address for the log, ``trailing`` what came right behind the request, and ``owner``
-        is what :attr:`.WebSocket.owner` tells the registry's listeners. Called by the scheduler; returns when the view
+        becomes :attr:`.WebSocket.owner`, for the registry's observers. Called by the scheduler; returns when the view
         blocks or ends.
         """
 

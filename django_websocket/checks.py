@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -26,6 +25,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from .conf import SETTINGS, get_setting
+from .hub_choice import asks_for_asyncio_hub
 from .middleware import WebSocketMiddleware
 
 __all__ = ["check_databases", "check_environment", "check_middleware", "check_settings", "register_checks"]
@@ -55,7 +55,7 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """The hub that eventlet is told to use (E002)."""
-    if os.environ.get("EVENTLET_HUB", "").partition(":")[0].rpartition(".")[2].strip() != "asyncio":
+    if not asks_for_asyncio_hub():
         return []
     return [
         Error(

@@ -62,8 +62,8 @@ def move_context(context: Context) -> None:
 
 # Django: the request
 
-#: The body of every handshake.
 _NO_BODY = BytesIO()
+"""The body of every handshake."""
 
 
 def drop_body(request: HttpRequest) -> None:

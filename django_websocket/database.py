@@ -22,12 +22,12 @@ from .websocket import WebSocket
 
 __all__ = ["ConnectionLoan", "close_opened", "release_connections"]
 
-#: The loans of the greenlets that run views, by what Django tells threads apart with.
 _loans: dict[int, ConnectionLoan] = {}
+"""The loans of the greenlets that run views, by what Django tells threads apart with."""
 
-#: The greenlets that have opened database connections. Asking Django's thread-locals instead would make an entry there
-#: for each greenlet that runs, which takes longer than most of what a handshake does.
 _openers: WeakSet[greenlet.greenlet] = WeakSet()
+"""The greenlets that have opened database connections. Asking Django's thread-locals instead would make an entry there
+for each greenlet that runs, which takes longer than most of what a handshake does."""
 
 
 def _depth(connection: BaseDatabaseWrapper) -> int:

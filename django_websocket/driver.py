@@ -5,7 +5,7 @@ for what has come. Everything that is bounded in bytes or in time is bounded her
 here: those are the channel's.
 
 * :meth:`Driver.start` watches the channel; :meth:`Driver._on_readable` is called whenever there is input.
-* A view calls :meth:`Driver.park`, :meth:`Driver.poll` and :meth:`Driver.write`.
+* A view calls :meth:`Driver.park`, :meth:`Driver.poll` and :meth:`Driver.write`, through its WebSocket.
 * The closing handshake (RFC 6455, section 7.1) begins in :meth:`Driver.close` or with the client's close frame; in the
   end :meth:`Driver.drop` closes the channel.
 """
@@ -27,11 +27,11 @@ __all__ = ["Driver"]
 
 logger = logging.getLogger("django_websocket")
 
-#: Bytes that one callback reads at most, so that other sockets get their turn.
 RECEIVE_SIZE = 65536
+"""Bytes that one callback reads at most, so that other sockets get their turn."""
 
-#: The same in the middle of a large message.
 LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
+"""The same in the middle of a large message."""
 
 
 class Driver(Waiter):

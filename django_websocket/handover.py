@@ -51,8 +51,8 @@ class _Accepted:
         return "ACCEPTED"
 
 
-#: What :meth:`Handover.start` returns when the view has accepted.
 ACCEPTED: Final = _Accepted()
+"""What :meth:`Handover.start` returns when the view has accepted."""
 
 
 class Handover:

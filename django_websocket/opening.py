@@ -40,8 +40,8 @@ __all__ = ["Opening", "refuse", "serve_websocket"]
 
 logger = logging.getLogger("django.request")
 
-#: Headers of the 101 that the handshake itself sets, or that make no sense on it.
 _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
+"""Headers of the 101 that the handshake itself sets, or that make no sense on it."""
 
 
 def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:

@@ -1,7 +1,7 @@
 """The open websockets of this process, and who is told about them.
 
 A websocket is in the registry from its ``101`` until both its socket is closed and its view has ended; either may come
-first. A :class:`SocketListener` learns of all three events without knowing what moves the bytes.
+first. A :class:`SocketObserver` learns of all three events without knowing what moves the bytes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 from .websocket import WebSocket
 
-__all__ = ["Registry", "SocketListener", "registry"]
+__all__ = ["Registry", "SocketObserver", "registry"]
 
 logger = logging.getLogger("django_websocket")
 
 
-class SocketListener:
-    """What a listener may override. It is called by the scheduler at times, so it must not block."""
+class SocketObserver:
+    """What an observer may override. It is called by the scheduler at times, so it must not block."""
 
     def socket_opened(self, websocket: WebSocket) -> None:
         """The ``101`` is sent; the view has not been resumed yet."""
@@ -34,7 +34,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._sockets: dict[WebSocket, bool] = {}  # whether one of socket and view has ended
-        self._listeners: tuple[SocketListener, ...] = ()
+        self._observers: tuple[SocketObserver, ...] = ()
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -45,41 +45,41 @@ class Registry:
     def __contains__(self, websocket: object) -> bool:
         return websocket in self._sockets
 
-    def subscribe(self, listener: SocketListener) -> None:
-        """Tell ``listener`` from now on; a second time does nothing."""
-        if listener not in self._listeners:
-            self._listeners += (listener,)
+    def subscribe(self, observer: SocketObserver) -> None:
+        """Tell ``observer`` from now on; a second time does nothing."""
+        if observer not in self._observers:
+            self._observers += (observer,)
 
-    def unsubscribe(self, listener: SocketListener) -> None:
-        """Tell ``listener`` no more."""
-        self._listeners = tuple(one for one in self._listeners if one is not listener)
+    def unsubscribe(self, observer: SocketObserver) -> None:
+        """Tell ``observer`` no more."""
+        self._observers = tuple(one for one in self._observers if one is not observer)
 
     def opened(self, websocket: WebSocket) -> None:
         """Its socket was opened."""
         self._sockets[websocket] = False
-        for listener in self._listeners:
+        for observer in self._observers:
             try:
-                listener.socket_opened(websocket)
+                observer.socket_opened(websocket)
             except Exception:
-                logger.exception("%r failed on an opened websocket", listener)
+                logger.exception("%r failed on an opened websocket", observer)
 
     def closed(self, websocket: WebSocket) -> None:
         """Its socket was closed."""
         self._half_done(websocket)
-        for listener in self._listeners:
+        for observer in self._observers:
             try:
-                listener.socket_closed(websocket)
+                observer.socket_closed(websocket)
             except Exception:
-                logger.exception("%r failed on a closed websocket", listener)
+                logger.exception("%r failed on a closed websocket", observer)
 
     def view_ended(self, websocket: WebSocket) -> None:
         """Its view has ended."""
         self._half_done(websocket)
-        for listener in self._listeners:
+        for observer in self._observers:
             try:
-                listener.view_ended(websocket)
+                observer.view_ended(websocket)
             except Exception:
-                logger.exception("%r failed on the end of a websocket's view", listener)
+                logger.exception("%r failed on the end of a websocket's view", observer)
 
     def _half_done(self, websocket: WebSocket) -> None:
         if self._sockets.get(websocket):
@@ -88,5 +88,5 @@ class Registry:
             self._sockets[websocket] = True
 
 
-#: The one of this process.
 registry = Registry()
+"""The one of this process."""

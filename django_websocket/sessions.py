@@ -26,18 +26,18 @@ from django.utils.crypto import constant_time_compare
 
 from .compat import load_session, session_saved_at
 from .protocol.connection import State
-from .registry import SocketListener, registry
+from .registry import SocketObserver, registry
 from .websocket import WebSocket
 
 __all__ = ["CLOSE_CODE", "SessionWatch", "session_watch"]
 
 logger = logging.getLogger("django_websocket")
 
-#: In the range that RFC 6455, section 7.4.2, leaves to applications, and close to HTTP's 401.
 CLOSE_CODE = 4401
+"""In the range that RFC 6455, section 7.4.2, leaves to applications, and close to HTTP's 401."""
 
-#: Sessions or users that one query asks for, and that are seen to before others get their turn.
 CHUNK = 250
+"""Sessions or users that one query asks for, and that are seen to before others get their turn."""
 
 
 class _Session:
@@ -53,7 +53,7 @@ class _Session:
         self.expires = _expiry(session)
 
 
-class SessionWatch(SocketListener):
+class SessionWatch(SocketObserver):
     """The sessions of this process's open websockets."""
 
     def __init__(self) -> None:
@@ -224,6 +224,6 @@ def _is_hash_of(session_hash: str | None, user: Any) -> bool:
     return any(constant_time_compare(session_hash, one) for one in hashes)
 
 
-#: The one of this process.
 session_watch = SessionWatch()
+"""The one of this process."""
 registry.subscribe(session_watch)

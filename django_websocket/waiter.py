@@ -9,8 +9,8 @@ from .exceptions import ConcurrencyError
 
 __all__ = ["Waiter"]
 
-#: Messages that a view may receive and send in one go before others get their turn.
 BUDGET = 64
+"""Messages that a view may receive and send in one go before others get their turn."""
 
 
 class Waiter:

@@ -22,9 +22,9 @@ from .protocol.handshake import Handshake
 
 __all__ = ["WebSocket"]
 
-#: A view that waits on after it was told so often that the socket is closed gets an exception instead: it would
-#: loop for ever otherwise.
 _NONES_AFTER_CLOSE = 1000
+"""A view that waits on after it was told so often that the socket is closed gets an exception instead: it would
+loop for ever otherwise."""
 
 
 class WebSocket:

@@ -28,16 +28,4 @@ def echo(request: HttpRequest) -> None:
         websocket.send(message)
 
 
-@require_websocket
-def room(request: HttpRequest) -> None:
-    """All members hear what one of them says."""
-    from django_websocket.groups import Group
-
-    group = Group("room")
-    websocket = cast("WebSocketRequest", request).websocket
-    websocket.join(group)
-    for message in websocket:
-        group.send(message)
-
-
-urlpatterns = [*urls.urlpatterns, path("echo", echo), path("fanout", room)]
+urlpatterns = [*urls.urlpatterns, path("echo", echo)]

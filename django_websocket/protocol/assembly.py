@@ -14,13 +14,13 @@ __all__ = ["FRAGMENT_SIZE", "MAX_FRAGMENTS", "Assembly", "Message"]
 
 Message = str | bytes
 
-#: Frames that one message may consist of, whatever their size. More must hold :data:`FRAGMENT_SIZE` bytes on average:
-#: a frame costs its handling, so nobody who has much to say sends crumbs.
 MAX_FRAGMENTS = 1024
+"""Frames that one message may consist of, whatever their size. More must hold :data:`FRAGMENT_SIZE` bytes on average:
+a frame costs its handling, so nobody who has much to say sends crumbs."""
 FRAGMENT_SIZE = 32
 
-#: Pieces of a message that are kept as they came. Beyond that they are joined, for a client may send single bytes.
 MAX_PARTS = 256
+"""Pieces of a message that are kept as they came. Beyond that they are joined, for a client may send single bytes."""
 
 _utf8_decode = codecs.utf_8_decode
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_PONGS", "Connection", "State"]
 
-#: Bytes of pongs that wait to be sent; past it, only the latest ping is answered.
 MAX_PONGS = 4096
+"""Bytes of pongs that wait to be sent; past it, only the latest ping is answered."""
 
 
 class State(Enum):

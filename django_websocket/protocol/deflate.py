@@ -14,15 +14,15 @@ from .frames import encode_frame
 
 __all__ = ["Inflater", "PerMessageDeflate", "negotiate_deflate"]
 
-#: Messages below this many bytes are sent as they are: a compressor costs more than it saves on them.
 MIN_SIZE = 128
+"""Messages below this many bytes are sent as they are: a compressor costs more than it saves on them."""
 
-#: Section 7.2.1 takes these off the end of a compressed message, and 7.2.2 puts them back.
 SYNC_TAIL = b"\x00\x00\xff\xff"
+"""Section 7.2.1 takes these off the end of a compressed message, and 7.2.2 puts them back."""
 
-#: Deflate streams that one message may consist of. Each costs a decompressor and a copy of what follows, and may
-#: be two bytes long, so that 64 KiB of them took a tenth of a second; an honest client ends one per flush at most.
 MAX_STREAMS = 128
+"""Deflate streams that one message may consist of. Each costs a decompressor and a copy of what follows, and may
+be two bytes long, so that 64 KiB of them took a tenth of a second; an honest client ends one per flush at most."""
 
 Params = Sequence[tuple[str, str | None]]
 

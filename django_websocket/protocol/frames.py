@@ -26,8 +26,8 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN = 0x80
 RSV1 = 0x40
 
-#: Section 5.5: "All control frames MUST have a payload length of 125 bytes or less".
 MAX_CONTROL_PAYLOAD = 125
+"""Section 5.5: "All control frames MUST have a payload length of 125 bytes or less"."""
 
 _SENDABLE_CLOSE_CODES = frozenset(code for code in CloseCode if code.is_sendable)
 
@@ -44,8 +44,8 @@ _SHORT_HEADERS = {
     )
 }
 
-#: Those of unfragmented text, the most common ones.
 TEXT_HEADERS = _SHORT_HEADERS[FIN | TEXT]
+"""Those of unfragmented text, the most common ones."""
 
 
 def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:

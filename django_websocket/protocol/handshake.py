@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from ..exceptions import HandshakeError
 from .deflate import PerMessageDeflate, negotiate_deflate
 
-__all__ = ["Handshake", "accept_key", "is_websocket_request", "parse_handshake"]
+__all__ = ["TOKEN", "Handshake", "accept_key", "is_websocket_request", "parse_handshake"]
 
-#: Section 1.3: the GUID that a server which knows websockets appends to the key.
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""Section 1.3: the GUID that a server which knows websockets appends to the key."""
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_token = re.compile(_TOKEN, re.ASCII)
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""RFC 9110, section 5.6.2."""
+_token = re.compile(TOKEN, re.ASCII)
 _key = re.compile(r"[A-Za-z0-9+/]{22}==", re.ASCII)
 # RFC 9110, section 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
-_extension_name = re.compile(rf"[ \t,]*({_TOKEN})[ \t]*", re.ASCII)
-_extension_param = re.compile(rf';[ \t]*({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?', re.ASCII)
+_extension_name = re.compile(rf"[ \t,]*({TOKEN})[ \t]*", re.ASCII)
+_extension_param = re.compile(rf';[ \t]*({TOKEN})[ \t]*(?:=[ \t]*(?:({TOKEN})|"((?:[^"\\]|\\.)*)")[ \t]*)?', re.ASCII)
 
 Extension = tuple[str, list[tuple[str, str | None]]]
 

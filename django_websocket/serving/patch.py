@@ -1,22 +1,14 @@
 """Makes the standard library green, once and before anything else.
 
-Nothing here imports Django: call :func:`patch` first, then import the project. The modules of this package
-take ``eventlet`` from here, because importing it prints a deprecation notice that this module silences (the
-README tells the reader what it says).
+Nothing here imports Django: call :func:`patch` first, then import the project.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
 
-with warnings.catch_warnings():
-    # The category, eventlet.EventletDeprecationWarning, exists only once the import has warned.
-    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
-    import eventlet
-    import eventlet.greenthread
-    import eventlet.hubs
-    import eventlet.patcher
+from ..hub_choice import asks_for_asyncio_hub
+from .green import eventlet
 
 __all__ = ["after_fork", "eventlet", "is_patched", "patch"]
 
@@ -39,7 +31,7 @@ def patch() -> None:
     global _patched
     if _patched:
         return
-    if os.environ.get("EVENTLET_HUB", "").partition(":")[0].rpartition(".")[2].strip() == "asyncio":
+    if asks_for_asyncio_hub():
         raise RuntimeError(
             "EVENTLET_HUB=asyncio is not supported: Django's ORM refuses to run below an asyncio event loop. "
             "Unset EVENTLET_HUB."

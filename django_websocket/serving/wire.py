@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .patch import eventlet
+from .green import eventlet
 
 if TYPE_CHECKING:
     import socket

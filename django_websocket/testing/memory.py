@@ -17,11 +17,11 @@ from ..channel import Timer
 
 __all__ = ["MemoryChannel", "MemoryPeer", "MemoryScheduler", "connect"]
 
-#: Bytes that either side may send before the other has received some.
 BUFFER_SIZE = 256 * 1024
+"""Bytes that either side may send before the other has received some."""
 
-#: Rounds of a run in which nothing comes to rest, before that is taken for an endless loop.
 MAX_ROUNDS = 100_000
+"""Rounds of a run in which nothing comes to rest, before that is taken for an endless loop."""
 
 
 class _Call:

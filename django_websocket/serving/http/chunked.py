@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from ...protocol.handshake import TOKEN
+
 __all__ = ["MAX_OVERHEAD", "ChunkedDecoder", "MalformedBody"]
 
 MAX_OVERHEAD = 16 * 1024
@@ -17,7 +19,7 @@ MAX_OVERHEAD = 16 * 1024
 
 MAX_LINE = 4 * 1024
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN = TOKEN.encode()
 _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
 # 7.1.1: chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ). "Bad" whitespace is
 # refused.

@@ -14,7 +14,7 @@ from wsgiref.types import WSGIApplication
 from greenlet import GreenletExit, getcurrent
 
 from ...channel import Acceptance, Upgrade
-from ..patch import eventlet
+from ..green import eventlet
 from ..wire import Wire
 from .body import RequestBody
 from .environ import make_environ

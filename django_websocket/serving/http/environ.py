@@ -9,8 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 from ...channel import UPGRADE_KEY, Upgrade
 from .body import RequestBody
+from .files import FileWrapper
 from .head import Head
-from .response import FileWrapper
 
 __all__ = ["base_environ", "make_environ"]
 

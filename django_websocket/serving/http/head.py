@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import h11
 
+from ...protocol.handshake import TOKEN
+
 __all__ = [
     "MAX_HEADERS",
     "MAX_HEADER_BYTES",
@@ -33,8 +35,8 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_LENGTH_DIGITS = 18
 """More digits of Content-Length than any body has, and fewer than overflow 64 bits somewhere on the way."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
+_TOKEN = re.compile(TOKEN.encode())
+_REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])" % TOKEN.encode())
 _ALLOWED = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})
 """All but the control characters (RFC 9110, section 5.5), of which a head may hold HTAB, and CR and LF in pairs."""
 

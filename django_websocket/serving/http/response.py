@@ -1,28 +1,24 @@
-"""The response side of PEP 3333: ``start_response``, ``write``, the framing of the body, and the file
-wrapper.
-"""
+"""The response side of PEP 3333: ``start_response``, ``write``, and the framing of the body."""
 
 from __future__ import annotations
 
-import io
 import logging
-import os
 import re
 import socket
-import stat
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from ...protocol.handshake import TOKEN
+from .files import FileWrapper
 from .head import Head, Refusal
 from .stream import Stream
 
-__all__ = ["FileWrapper", "Response", "refusal_bytes"]
+__all__ = ["Response", "refusal_bytes"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -36,7 +32,7 @@ MSG_MORE: int = getattr(socket, "MSG_MORE", 0)
 """Linux: more follows at once, don't send a small packet for the head."""
 
 _STATUS = re.compile(r"[1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?")
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(TOKEN)
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 # PEP 3333: applications "are forbidden from using HTTP/1.1 'hop-by-hop' features or headers". They are
@@ -87,49 +83,6 @@ def _lower_name(name: str) -> str:
 @lru_cache(maxsize=64)
 def _warn_dropped(name: str) -> None:
     logger.warning("dropped the response header %s: it is for the server to send", name)
-
-
-class FileWrapper:
-    """``wsgi.file_wrapper``: iterates over a file in blocks, or lets the kernel send it."""
-
-    def __init__(self, filelike: Any, block_size: int = 64 * 1024) -> None:
-        self.filelike = filelike
-        self.block_size = block_size
-
-    def __iter__(self) -> Iterator[bytes]:
-        while block := self.filelike.read(self.block_size):
-            yield block
-
-    def close(self) -> None:
-        """Close the file, if it can be."""
-        close = getattr(self.filelike, "close", None)
-        if close is not None:
-            close()
-
-    def regular_file(self) -> tuple[int, int, int] | None:
-        """Descriptor, position and bytes left, if that is where reading ``filelike`` would take its bytes
-        from.
-
-        Only of types that are known for it: a GzipFile's fileno(), say, is that of the compressed file.
-        """
-        file = self.filelike
-        if type(file) is tempfile._TemporaryFileWrapper:
-            file = file.file
-        if type(file) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
-            return None
-        if isinstance(file, (io.BufferedReader, io.BufferedRandom)) and type(file.raw) is not io.FileIO:
-            return None
-        try:
-            if isinstance(file, io.BufferedRandom):
-                file.flush()
-            fd, position = file.fileno(), file.tell()
-            status = os.fstat(fd)
-        except (OSError, ValueError):
-            return None
-        # Files of /proc are regular, and 0 bytes long until they are read.
-        if not stat.S_ISREG(status.st_mode) or position >= status.st_size:
-            return None
-        return fd, position, status.st_size - position
 
 
 class Response:
@@ -214,7 +167,7 @@ class Response:
             data = b""
         elif self._left is not None:
             if len(data) > self._left:
-                self._complain("longer")
+                self._fail_length("longer")
                 data = data[: self._left]
             self._left -= len(data)
         self.sent += len(data)
@@ -284,7 +237,7 @@ class Response:
         self._stream.send(head, MSG_MORE)
         self.sent = self._stream.send_file(fd, position, count)
         if self.sent != (count if self._length is None else self._length):
-            self._complain("shorter")
+            self._fail_length("shorter")
         return True
 
     def send_error(self, refusal: Refusal) -> None:
@@ -356,9 +309,9 @@ class Response:
         if self._chunked:
             self._stream.send(b"0\r\n\r\n")
         elif self._left:
-            self._complain("shorter")
+            self._fail_length("shorter")
 
-    def _complain(self, how: str) -> None:
+    def _fail_length(self, how: str) -> None:
         """The body doesn't fit its Content-Length: the connection must end, or the next response would be
         misread.
         """

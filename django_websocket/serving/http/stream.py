@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..patch import eventlet
+from ..green import eventlet
 from ..wire import Wire
 
 __all__ = ["Disconnected", "Stream"]

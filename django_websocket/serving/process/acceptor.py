@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...compat import accept_connection
-from ..patch import eventlet
+from ..green import eventlet
 
 if TYPE_CHECKING:
     import socket
@@ -23,8 +23,6 @@ logger = logging.getLogger("django_websocket.server")
 PAUSE = 0.2
 """Seconds without accepting when the process or the system is out of descriptors or memory. The connections
 wait in the kernel's queue meanwhile, and epoll would report them in a busy loop."""
-
-EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 # What accept(2) reports of the connection rather than of the listener: "Linux accept() passes already-pending
 # network errors on the new socket as an error code from accept()".
@@ -102,7 +100,7 @@ class Acceptor:
         except OSError as error:
             if error.errno in OF_THE_CONNECTION:
                 return True
-            self._suffer(error, quiet)
+            self._back_off(error, quiet)
             return False
         sock: socket.socket | None = None
         try:
@@ -117,11 +115,11 @@ class Acceptor:
                 sock.close()
             # An OSError is a client that was reset before we came to it.
             if not isinstance(error, OSError):
-                self._suffer(error, quiet)
+                self._back_off(error, quiet)
                 return False
         return True
 
-    def _suffer(self, error: Exception, quiet: bool) -> None:
+    def _back_off(self, error: Exception, quiet: bool) -> None:
         """Accept nothing for a while, and say so once."""
         self._troubled = True
         if not quiet:

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from ..patch import eventlet
+from ..green import eventlet
 
 if TYPE_CHECKING:
     import socket

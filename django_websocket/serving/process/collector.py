@@ -12,14 +12,14 @@ import gc
 
 __all__ = ["tune_collector"]
 
-#: Allocations, less deallocations, before a look at new objects: those of about forty requests.
 NEW = 10_000
+"""Allocations, less deallocations, before a look at new objects: those of about forty requests."""
 
-#: Looks at new objects before one at those that survived one, too: a hundred thousand objects at most.
 YOUNG = 10
+"""Looks at new objects before one at those that survived one, too: a hundred thousand objects at most."""
 
-#: Such looks before one at all objects, if a quarter of them is new. That takes some 30 ms for each 1000 websockets.
 OLD = 20
+"""Such looks before one at all objects, if a quarter of them is new. That takes some 30 ms for each 1000 websockets."""
 
 
 def tune_collector() -> None:

@@ -12,14 +12,14 @@ from greenlet import greenlet
 
 from ...channel import Acceptance
 from ...close_codes import CloseCode
-from ...registry import SocketListener, registry
+from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
+from ..green import eventlet
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
 from ..http.response import refusal_bytes
 from ..http.stream import Stream
-from ..patch import eventlet
 from ..sockets.channel import EventletChannel
 from ..sockets.keepalive import Keepalive
 from ..wire import Wire
@@ -64,7 +64,7 @@ class ClosedEntry:
     peer: str
 
 
-class Server(SocketListener):
+class Server(SocketObserver):
     """Serves a WSGI ``application`` on ``listeners``, non-blocking listening sockets that become the
     server's.
 

@@ -8,7 +8,7 @@ from typing import Any
 from ...conf import get_setting
 from ...database import close_opened, release_connections
 from ...sessions import session_watch
-from ..patch import eventlet
+from ..green import eventlet
 from .collector import tune_collector
 from .server import Server
 

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..patch import eventlet
+from ..green import eventlet
 from ..process.binding import bind_sockets
 from ..process.os_signals import signals_to_hub
 from ..process.server import AccessEntry, ClosedEntry, Server

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import greenlet
 from django.utils import autoreload
 
-from ..patch import eventlet
+from ..green import eventlet
 from ..process.os_signals import signals_to_hub
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import Any
 import greenlet
 
 from ...channel import Timer
-from ..patch import eventlet
+from ..green import eventlet
 from ..wire import TLSWire, Wire
 
 __all__ = ["EventletChannel"]

@@ -10,22 +10,22 @@ import logging
 from typing import Any
 
 from ...conf import get_setting
-from ...registry import SocketListener
+from ...registry import SocketObserver
 from ...websocket import WebSocket
-from ..patch import eventlet
+from ..green import eventlet
 
 __all__ = ["Keepalive"]
 
 logger = logging.getLogger("django_websocket")
 
-#: Seconds between sweeps at most; how late a ping may be.
 TICK = 1.0
+"""Seconds between sweeps at most; how late a ping may be."""
 
-#: Sockets that one sweep sees to before others get their turn.
 SLICE = 100
+"""Sockets that one sweep sees to before others get their turn."""
 
 
-class Keepalive(SocketListener):
+class Keepalive(SocketObserver):
     """Pings every socket each ``WEBSOCKET_PING_INTERVAL`` seconds.
 
     One from which nothing at all has come ``WEBSOCKET_PING_TIMEOUT`` seconds after a ping is closed with 1011. So a

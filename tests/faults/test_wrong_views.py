@@ -106,7 +106,7 @@ def test_the_second_to_wait_gets_a_clear_error(served: Served) -> None:
         assert peer.text() == "for the first"
         assert peer.closing() == 1000
     assert served.told("waits_in_two") == [
-        "waits_in_two: another greenlet waits for a message of this websocket already"
+        "waits_in_two: another greenlet already waits for a message of this websocket"
     ]
     assert served.tracebacks() == 0
 

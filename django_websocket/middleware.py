@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from .compat import with_atomic_requests
+from .compat.django import with_atomic_requests
 from .conf import get_setting
 from .exceptions import HandshakeError
 from .opening import refuse, serve_websocket

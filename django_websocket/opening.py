@@ -22,7 +22,7 @@ from greenlet import GreenletExit
 
 from .channel import UPGRADE_KEY, Channel, Upgrade
 from .close_codes import CloseCode
-from .compat import move_context
+from .compat.asgiref import move_context
 from .database import ConnectionLoan
 from .driver import Driver
 from .exceptions import ConnectionClosed, HandshakeError

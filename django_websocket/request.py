@@ -11,8 +11,8 @@ from typing import cast
 
 from django.http import HttpRequest
 
-from . import compat
 from .channel import UPGRADE_KEY
+from .compat import django as compat
 from .exceptions import HandshakeError
 from .options import resolve_options
 from .protocol.handshake import is_websocket_request, parse_handshake

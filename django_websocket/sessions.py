@@ -24,7 +24,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from .compat import load_session, session_saved_at
+from .compat.django import load_session, session_saved_at
 from .protocol.connection import State
 from .registry import SocketObserver, registry
 from .websocket import WebSocket

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...compat import accept_connection
+from ...compat.python import accept_connection
 from ..green import eventlet
 
 if TYPE_CHECKING:

@@ -1,33 +1,26 @@
-"""Every use of something private in Django, asgiref or the standard library.
-
-Each stands alone and has a test of its own, which says what a new version has changed. Where one is missing, the
-package still imports and works, with the loss that the function names.
-"""
+"""What is private in Django: requests, users, transactions, sessions."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from contextvars import Context
+from functools import update_wrapper
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 if TYPE_CHECKING:
-    import socket
-
     from django.contrib.sessions.backends.base import SessionBase
 
 __all__ = [
-    "accept_connection",
     "drop_body",
     "drop_messages",
     "has_django_lazy_user",
     "load_session",
     "make_user_weak",
-    "move_context",
     "resolve_known_user",
     "session_saved_at",
     "with_atomic_requests",
@@ -38,29 +31,7 @@ AUTH_MIDDLEWARE = "django.contrib.auth.middleware"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-# asgiref
-
-_restore_context: Callable[[Context], None] | None
-try:
-    from asgiref.sync import _restore_context as _restore_context
-except ImportError:  # a version that renamed it
-    _restore_context = None
-
-
-def move_context(context: Context) -> None:
-    """Make the values of ``context`` the caller's own.
-
-    asgiref ties the data of its Locals (the active language, the time zone, the URLconf) to a thread, which a greenlet
-    is. Its private ``_restore_context`` moves them along, as it does for its own threads; without it they are lost.
-    """
-    if _restore_context is not None:
-        _restore_context(context)
-        return
-    for variable in context:
-        variable.set(context[variable])
-
-
-# Django: the request
+# Requests
 
 _NO_BODY = BytesIO()
 """The body of every handshake."""
@@ -108,7 +79,7 @@ def make_user_weak(request: HttpRequest) -> None:
         request.user = cast(Any, SimpleLazyObject(lambda: get_user(cast(HttpRequest, reference()))))
 
 
-# Django: transactions
+# Transactions
 
 
 def with_atomic_requests(view: Callable[..., Any], serve: Function) -> Function:
@@ -116,14 +87,10 @@ def with_atomic_requests(view: Callable[..., Any], serve: Function) -> Function:
 
     ``BaseHandler.make_view_atomic`` decides; it is not documented.
     """
-    from functools import update_wrapper
-
-    from django.core.handlers.base import BaseHandler
-
     return cast(Function, BaseHandler().make_view_atomic(update_wrapper(serve, view)))
 
 
-# Django: sessions
+# Sessions
 
 
 def session_saved_at(session: SessionBase) -> Any:
@@ -138,20 +105,3 @@ def session_saved_at(session: SessionBase) -> Any:
 def load_session(session: SessionBase) -> None:
     """Load the session's data if that has not been done; asking for any key does it."""
     session.get("_session_expiry")
-
-
-# The standard library
-
-
-def accept_connection(listener: socket.socket) -> tuple[int, Any]:
-    """Descriptor and address of the next connection; raises what ``accept()`` raises.
-
-    ``socket.accept()`` is this private ``_accept()`` and a socket around it, which would be a green one in a patched
-    process. Without it, that one is made and taken apart.
-    """
-    accept = getattr(listener, "_accept", None)
-    if accept is not None:
-        fd, address = accept()
-        return fd, address
-    sock, address = listener.accept()
-    return sock.detach(), address

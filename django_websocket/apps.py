@@ -6,13 +6,16 @@ from django.apps import AppConfig
 
 
 class DjangoWebSocketConfig(AppConfig):
-    """What ``"django_websocket"`` in INSTALLED_APPS brings: ``runwsserver`` and the system checks."""
+    """What ``"django_websocket"`` in INSTALLED_APPS brings: ``runwsserver``, checks, caches that know handshakes."""
 
     name = "django_websocket"
     label = "django_websocket"
     verbose_name = "Websockets"
 
     def ready(self) -> None:
+        from .caching import is_handshake
         from .checks import register_checks
+        from .compat.django import bypass_page_cache
 
         register_checks()
+        bypass_page_cache(is_handshake)

@@ -10,6 +10,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from .caching import vary_on_upgrade
 from .conf import check_options
 from .exceptions import HandshakeError
 from .opening import refuse, serve_websocket
@@ -64,6 +65,12 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = respond(request, *args, **kwargs)
+        if isinstance(response, HttpResponseBase):
+            vary_on_upgrade(response)
+        return response
+
+    def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not isinstance(request, HttpRequest):
             raise TypeError(
                 f"the view of {name} got {type(request).__name__} instead of a request; on a method, use "

@@ -9,6 +9,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from .caching import vary_on_upgrade
 from .compat.django import with_atomic_requests
 from .conf import get_setting
 from .exceptions import HandshakeError
@@ -36,7 +37,11 @@ class WebSocketMiddleware:
             attach_websocket(request)
         except HandshakeError as error:
             return refuse(request, error)
-        return self.get_response(request)
+        response = self.get_response(request)
+        match = request.resolver_match
+        if match is not None and _takes_websockets(match.func):
+            vary_on_upgrade(response)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -53,7 +58,7 @@ class WebSocketMiddleware:
             if required:
                 return refuse(request, HandshakeError(400, "this URL takes websockets only"))
             return None
-        if not (required or getattr(view, "accept_websocket", False) or get_setting("WEBSOCKET_ACCEPT_ALL")):
+        if not _takes_websockets(view):
             return refuse(request, HandshakeError(400, "this URL takes no websockets"))
         if iscoroutinefunction(view):
             raise TypeError(f"the async view {view!r} can't take websockets: websocket views are plain functions")
@@ -62,3 +67,11 @@ class WebSocketMiddleware:
             return serve_websocket(request, websocket, view, args, kwargs, {})
 
         return with_atomic_requests(view, serve)()
+
+
+def _takes_websockets(view: Callable[..., Any]) -> bool:
+    return bool(
+        getattr(view, "require_websocket", False)
+        or getattr(view, "accept_websocket", False)
+        or get_setting("WEBSOCKET_ACCEPT_ALL")
+    )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import update_wrapper, wraps
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest
+from django.middleware.cache import FetchFromCacheMiddleware
 from django.utils.functional import SimpleLazyObject
 
 if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase
 
 __all__ = [
+    "bypass_page_cache",
     "drop_body",
     "drop_messages",
     "has_django_lazy_user",
@@ -105,3 +107,27 @@ def session_saved_at(session: SessionBase) -> Any:
 def load_session(session: SessionBase) -> None:
     """Load the session's data if that has not been done; asking for any key does it."""
     session.get("_session_expiry")
+
+
+# Caches
+
+
+def bypass_page_cache(for_request: Callable[[HttpRequest], bool]) -> None:
+    """Let Django's cache middleware and ``cache_page`` neither answer the requests that this is true of, nor store what
+    they are answered.
+
+    A page that a view within ``cache_page`` made is looked up by what it said that it varies on; what is around
+    ``cache_page`` (such as ``accept_websocket``) has no say in that, and the request has none either.
+    """
+    fetch = FetchFromCacheMiddleware.process_request
+    if hasattr(fetch, "__wrapped__"):
+        return
+
+    @wraps(fetch)
+    def process_request(self: FetchFromCacheMiddleware, request: HttpRequest) -> Any:
+        if for_request(request):
+            request._cache_update_cache = False  # type: ignore[attr-defined]  # as for methods other than GET and HEAD
+            return None
+        return fetch(self, request)
+
+    FetchFromCacheMiddleware.process_request = process_request  # type: ignore[method-assign]  # that is the purpose

@@ -15,6 +15,7 @@ from django.contrib.messages import get_messages
 from django.core.handlers.wsgi import WSGIRequest
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
 
 from django_websocket import WebSocket, WebSocketRequest, require_websocket
 from django_websocket.database import ConnectionLoan
@@ -50,6 +51,7 @@ def release(request: HttpRequest) -> HttpResponse:
     return HttpResponse("released")
 
 
+@never_cache
 def journal_view(request: HttpRequest) -> JsonResponse:
     """What happened since the last time that somebody asked."""
     entries = journal.copy()

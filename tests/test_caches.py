@@ -1,0 +1,103 @@
+"""No handshake gets a cached page, and no page request what a handshake was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deadlines import deadline
+from tests.site.fixtures import Serve
+from tests.site.running import Answer, Site
+from tests.site.views.caches import PAGE, VIEWS
+
+CACHED = [name for name in VIEWS if name.startswith("cached_")]
+OTHERS = [name for name in VIEWS if name.endswith(("_inside", "_outside")) and name not in CACHED]
+
+
+@pytest.fixture
+def cached_site(serve: Serve) -> Iterator[Site]:
+    """With the cache, gzip and conditional GET middleware around everything."""
+    with serve(cache_middleware=True) as site:
+        yield site
+
+
+def echoes(site: Site, path: str) -> bool:
+    with site.connect(path) as client:
+        return client.recv(timeout=deadline(10)) == "websocket"
+
+
+def is_page(answer: Answer) -> bool:
+    varies = [name.strip() for name in answer.headers.get("Vary", "").split(",")]
+    return answer.status == 200 and answer.body == PAGE.encode() and "Upgrade" in varies
+
+
+def check_cached(site: Site, path: str) -> None:
+    """``path`` is a page that is cached, and a websocket that is not."""
+    assert is_page(site.ask(path))
+    assert is_page(site.ask(path))
+    assert site.journal().count("view ran") == 1, "cached"
+    for _ in range(2):
+        assert echoes(site, path)
+        assert site.journal().count("view ran") == 1
+    assert is_page(site.ask(path))
+    assert "view ran" not in site.journal()
+
+
+@pytest.mark.parametrize("view", [name for name in CACHED if name != "cached_by_attribute"])
+def test_a_cached_view(site: Site, view: str) -> None:
+    check_cached(site, f"/caches/{view}/")
+
+
+@pytest.mark.parametrize("view", CACHED)
+def test_a_cached_view_behind_the_middleware(middleware_site: Site, view: str) -> None:
+    check_cached(middleware_site, f"/caches/{view}/")
+
+
+@pytest.mark.parametrize("view", ["uncached", "cached_inside", "cached_outside"])
+def test_the_cache_middleware(cached_site: Site, view: str) -> None:
+    check_cached(cached_site, f"/caches/{view}/")
+
+
+@pytest.mark.parametrize("view", ["uncached", "cached_inside", "cached_outside"])
+def test_what_a_handshake_is_answered_is_not_cached(cached_site: Site, view: str) -> None:
+    path = f"/caches/{view}/?refuse"
+    for _ in range(2):
+        refused = cached_site.shake_hands(path)
+        assert (refused.status, refused.body) == (200, b"no websocket today")
+        assert "Upgrade" in refused.headers["Vary"]
+        assert cached_site.journal().count("view ran") == 1
+    assert is_page(cached_site.ask(path))
+
+
+@pytest.mark.parametrize("left_out", ["Upgrade", "Connection", "Sec-WebSocket-Version", "Sec-WebSocket-Key"])
+def test_a_wrong_handshake_gets_no_cached_page_either(cached_site: Site, left_out: str) -> None:
+    assert is_page(cached_site.ask("/caches/uncached/"))
+    assert cached_site.shake_hands("/caches/uncached/", {left_out: None}).status == 400
+
+
+def test_gzip_and_etags_are_for_pages(cached_site: Site) -> None:
+    page = cached_site.ask("/caches/uncached/", {"Accept-Encoding": "gzip"})
+    assert page.headers["Content-Encoding"] == "gzip"
+    tag = page.headers["ETag"]
+    assert cached_site.ask("/caches/uncached/", {"If-None-Match": tag, "Accept-Encoding": "gzip"}).status == 304
+    handshake = cached_site.shake_hands("/caches/uncached/", {"If-None-Match": tag, "Accept-Encoding": "gzip"})
+    assert handshake.status == 101
+    assert not {"ETag", "Content-Encoding", "Content-Length", "Expires"} & set(handshake.headers)
+
+
+@pytest.mark.parametrize("view", OTHERS)
+def test_other_decorators_of_responses(site: Site, view: str) -> None:
+    assert is_page(site.ask(f"/caches/{view}/"))
+    assert echoes(site, f"/caches/{view}/")
+
+
+def test_the_page_cache_asks_what_we_replaced() -> None:
+    """A new Django looks pages up elsewhere: find the place for compat.bypass_page_cache()."""
+    from django.middleware.cache import CacheMiddleware, FetchFromCacheMiddleware
+    from django.test import RequestFactory
+
+    assert CacheMiddleware.process_request is FetchFromCacheMiddleware.process_request
+    request = RequestFactory().get("/", headers={"Upgrade": "websocket"})
+    assert FetchFromCacheMiddleware(lambda request: None).process_request(request) is None  # type: ignore[arg-type]  # never called
+    assert request._cache_update_cache is False  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Pages and handshakes share their URLs; no cache may mistake one for the other.
 
-Django's own cache leaves handshakes alone (:func:`.compat.django.bypass_page_cache`). Caches in front of it, such as nginx's,
-are told by ``Vary``.
+Django's own cache leaves handshakes alone (:func:`.compat.django.bypass_page_cache`). Caches in front of it, such as
+nginx's, go by ``Vary``.
 """
 
 from __future__ import annotations

@@ -7,14 +7,15 @@ from functools import partial, wraps
 from typing import Any, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from .caching import vary_on_upgrade
+from .compat.django import let_rest_framework_return_none
 from .conf import check_options
 from .exceptions import HandshakeError
 from .opening import refuse, serve_websocket
 from .request import attach_websocket
+from .wrapping import attach_to_wrapper, underlying_request
 
 __all__ = ["accept_websocket", "require_websocket"]
 
@@ -57,34 +58,41 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
     name = "require_websocket" if required else "accept_websocket"
     if not callable(view):
         raise TypeError(f"{name} decorates a view, not {view!r}")
-    if iscoroutinefunction(view):
+    if iscoroutinefunction(view) or iscoroutinefunction(getattr(view, "__call__", None)):  # noqa: B004  not whether
         raise TypeError(
             f"{name} can't decorate the async view {getattr(view, '__qualname__', view)!r}: websocket views are plain "
             "functions, which may block"
         )
+    let_rest_framework_return_none()
 
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = respond(request, *args, **kwargs)
         if isinstance(response, HttpResponseBase):
             vary_on_upgrade(response)
         return response
 
-    def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not isinstance(request, HttpRequest):
+    def respond(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        http_request = underlying_request(request)
+        if http_request is None:
             raise TypeError(
                 f"the view of {name} got {type(request).__name__} instead of a request; on a method, use "
-                f"@method_decorator({name}, name='dispatch') on the class"
+                f"@method_decorator({name}, name='dispatch') on the class; where a decorator makes requests of its "
+                f"own, put @{name} above it"
             )
         try:
-            websocket = attach_websocket(request)
+            websocket = attach_websocket(http_request)
             if websocket is None and required:
                 raise HandshakeError(400, "this URL takes websockets only")
         except HandshakeError as error:
-            return refuse(request, error)
+            return refuse(http_request, error)
+        if http_request is not request:
+            attach_to_wrapper(request, http_request)
         if websocket is None or websocket.accepted:
             response: HttpResponseBase = view(request, *args, **kwargs)
             return response
+        if http_request is not request:
+            return serve_websocket(http_request, websocket, lambda _: view(request, *args, **kwargs), (), {}, options)
         return serve_websocket(request, websocket, view, args, kwargs, options)
 
     wrapper.accept_websocket = True  # type: ignore[attr-defined]  # what the middleware looks for

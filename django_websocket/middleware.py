@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from .caching import vary_on_upgrade
-from .compat.django import with_atomic_requests
+from .compat.django import let_rest_framework_return_none, with_atomic_requests
 from .conf import get_setting
 from .exceptions import HandshakeError
 from .opening import refuse, serve_websocket
@@ -62,6 +62,8 @@ class WebSocketMiddleware:
             return refuse(request, HandshakeError(400, "this URL takes no websockets"))
         if iscoroutinefunction(view):
             raise TypeError(f"the async view {view!r} can't take websockets: websocket views are plain functions")
+
+        let_rest_framework_return_none()
 
         def serve() -> HttpResponseBase:
             return serve_websocket(request, websocket, view, args, kwargs, {})

@@ -35,6 +35,7 @@ from .request import release_handshake, release_request
 from .sessions import session_watch
 from .signals import websocket_closed, websocket_opened
 from .websocket import WebSocket
+from .wrapping import blame_for_none
 
 __all__ = ["Opening", "refuse", "serve_websocket"]
 
@@ -227,6 +228,10 @@ class Opening:
         elif error is not None and not isinstance(error, ConnectionClosed):
             code = CloseCode.INTERNAL_ERROR
             _report(request, websocket.path, error)
+        elif getattr(result, "status_code", 101) >= 400:
+            # Django REST framework, for one, makes a response of exceptions; nobody would see it.
+            code = CloseCode.INTERNAL_ERROR
+            _report_response(request, websocket.path, result)
         error = None  # its traceback refers to this frame
         driver = websocket.driver
         try:
@@ -268,6 +273,23 @@ def _report(request: HttpRequest, path: str, error: BaseException) -> None:
         raise error
     except BaseException:
         got_request_exception.send_robust(sender=WebSocket, request=request)
-        logger.error("Websocket view failed: %s", path, exc_info=True, extra={"request": request})
+        message = "Websocket view failed: %s"
+        if (culprit := blame_for_none(request, error)) is not None:
+            message += (
+                f" ({culprit} can't take the view's None: put the websocket decorator below it, or return a response)"
+            )
+        logger.error(message, path, exc_info=True, extra={"request": request})
     finally:
         del error  # its traceback refers to this frame
+
+
+def _report_response(request: HttpRequest, path: str, response: HttpResponseBase) -> None:
+    """Log an error that a view returned when it had accepted."""
+    details = getattr(response, "data", None) or response.reason_phrase
+    logger.error(
+        "Websocket view failed: %s (a response %s came after its accept: %s)",
+        path,
+        response.status_code,
+        details,
+        extra={"request": request, "status_code": response.status_code},
+    )

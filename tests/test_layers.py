@@ -28,6 +28,7 @@ LAYERS = [
     "options",
     "compat",
     "caching",
+    "wrapping",
     "origin",
     "channel",
     "waiter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from functools import update_wrapper, wraps
@@ -21,6 +22,7 @@ __all__ = [
     "drop_body",
     "drop_messages",
     "has_django_lazy_user",
+    "let_rest_framework_return_none",
     "load_session",
     "make_user_weak",
     "resolve_known_user",
@@ -131,3 +133,26 @@ def bypass_page_cache(for_request: Callable[[HttpRequest], bool]) -> None:
         return fetch(self, request)
 
     FetchFromCacheMiddleware.process_request = process_request  # type: ignore[method-assign]  # that is the purpose
+
+
+# Django REST framework
+
+
+def let_rest_framework_return_none() -> None:
+    """Let websocket views of Django REST framework return None, as all websocket views may.
+
+    ``APIView`` asserts that what its handler returned is a response. That comes after the view's end, so its client
+    would see a failure (1011). Does nothing until the framework is imported, nor a second time.
+    """
+    base = getattr(sys.modules.get("rest_framework.views"), "APIView", None)
+    if base is None or hasattr(base.finalize_response, "__wrapped__"):
+        return
+    finalize = base.finalize_response
+
+    @wraps(finalize)
+    def finalize_response(self: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if response is None and getattr(request, "websocket", None) is not None:
+            return None
+        return finalize(self, request, response, *args, **kwargs)
+
+    base.finalize_response = finalize_response

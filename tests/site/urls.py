@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import path
 
-TOPICS = ("caches", "common", "database", "decorators", "opening", "transport", "websocket")
+TOPICS = ("caches", "common", "database", "decorators", "opening", "rest", "transport", "websocket", "wrapped")
 
 
 def _views(topic: str) -> dict[str, Any]:

@@ -375,8 +375,9 @@ class Connection:
             self.close_received = code, reason
             self._end(code, reason)
             # Section 5.5.1: "the endpoint MUST send a Close frame in response [...] typically echos the status code".
+            # The reason goes with it: what comes back is what a page that called close() finds in its close event.
             if self.close_sent is None:
-                self.close_frame = encode_frame(CLOSE, payload[:2])
+                self.close_frame = encode_frame(CLOSE, payload)
 
     # Sending
 

@@ -18,13 +18,13 @@ STEPS = pytest.mark.parametrize("step", [None, 1, 5])
 
 @STEPS
 def test_client_closes(step: int | None) -> None:
-    """Section 5.5.1: the answer "typically echos the status code it received"."""
+    """Section 5.5.1: the answer "typically echos the status code it received"; the reason is echoed with it."""
     connection = Connection()
     assert feed(connection, close(1001, b"going"), step) == []
     assert connection.ended
     assert (connection.close_code, connection.close_reason) == (1001, "going")
     assert (connection.close_sent,) == (None,)
-    assert connection.take_output() == b"\x88\x02\x03\xe9"
+    assert connection.take_output() == b"\x88\x07\x03\xe9going"
     assert connection.close_sent == 1001
     assert connection.take_output() == b""
     assert connection.failure is None
@@ -43,7 +43,7 @@ def test_valid_code(code: int) -> None:
     connection = Connection()
     feed(connection, close(code, b"x" * 123))
     assert connection.close_code == code
-    assert connection.take_output() == b"\x88\x02" + code.to_bytes(2, "big")
+    assert connection.take_output() == b"\x88\x7d" + code.to_bytes(2, "big") + b"x" * 123
 
 
 @pytest.mark.parametrize("code", INVALID_CODES)
@@ -88,7 +88,7 @@ def test_what_follows_a_close_is_discarded(late: bytes, step: int | None) -> Non
     """Section 5.5.1: after a close frame there is no more data; section 7.1.1: any of it may be discarded."""
     connection = Connection()
     assert feed(connection, text("a") + close(1000, b"bye") + late, step) == ["a"]
-    assert connection.take_output() == b"\x88\x02\x03\xe8"
+    assert connection.take_output() == b"\x88\x05\x03\xe8bye"
     connection.receive_data(late)
     assert not connection.messages
     assert connection.take_output() == b""
@@ -249,7 +249,7 @@ def test_close_frames_cross() -> None:
 def test_closing_with_the_clients_close_in_the_queue_answers_that() -> None:
     connection = Connection()
     connection.receive_data(text("a") + close(1001, b"going"))
-    assert connection.close(1000) == b"\x88\x02\x03\xe9"
+    assert connection.close(1000) == b"\x88\x07\x03\xe9going"
     assert (connection.close_code, connection.close_reason) == (1001, "going")
     assert connection.close(1000) == b""
     assert connection.take_output() == b""

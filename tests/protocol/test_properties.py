@@ -307,4 +307,4 @@ def test_what_they_write_is_read(
     assert (connection.close_code, connection.close_reason) == (1000, "bye")
     client.receive_data(connection.take_output())
     assert client.parser_exc is None
-    assert client.close_rcvd == Close(1000, "")
+    assert client.close_rcvd == Close(1000, "bye")

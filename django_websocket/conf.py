@@ -6,6 +6,7 @@ Checks, the decorators' options and the documentation derive from these declarat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,8 +46,14 @@ def _is_strings(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) and v for v in value)
 
 
-def _is_strings_or_none(value: object) -> bool:
-    return value is None or _is_strings(value)
+#: RFC 6454, section 6.2: a scheme, "://", a host and a port perhaps; "null" is what pages without an origin send.
+_origin = re.compile(
+    r"\*|null|[a-z][a-z0-9+.-]*://(\*\.)?([^\s/?#@:*\[\]]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE
+)
+
+
+def _is_origins_or_none(value: object) -> bool:
+    return value is None or (_is_strings(value) and all(_origin.fullmatch(origin) for origin in value))  # type: ignore[attr-defined]  # _is_strings says so
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,9 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "WEBSOCKET_ALLOWED_ORIGINS",
             None,
-            _is_strings_or_none,
-            f"None or {_STRINGS}",
+            _is_origins_or_none,
+            'None or a list of origins with their scheme and without a path, such as "https://example.com",'
+            ' "https://*.example.com" or "http://localhost:3000"; "null" and "*" are right, too',
             "Origins (scheme://host[:port]) whose pages may connect. None: the request's own host and"
             ' CSRF_TRUSTED_ORIGINS; ["*"]: any.',
             option="origins",

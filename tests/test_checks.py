@@ -11,7 +11,7 @@ import pytest
 from django.core.checks import CheckMessage, registry, run_checks
 from django.test import override_settings
 
-from django_websocket import checks
+from django_websocket import accept_websocket, checks
 from django_websocket.conf import SETTINGS
 from django_websocket.middleware import WebSocketMiddleware
 from tests.conftest import ROOT
@@ -69,6 +69,49 @@ def test_a_wrong_value_is_found(name: str) -> None:
 def test_a_near_miss_is_wrong_too(name: str, value: object) -> None:
     with override_settings(**{name: value}):
         assert ids(checks.check_settings(None)) == ["E001"]
+
+
+RIGHT_ORIGINS = [
+    "*",
+    "null",
+    "https://x.org",
+    "HTTPS://X.org",
+    "https://*.x.org",
+    "http://localhost:3000",
+    "http://[::1]:8000",
+    "https://bücher.example",
+    "chrome-extension://abcdef",
+]
+WRONG_ORIGINS = [
+    "x.org",
+    "*.x.org",
+    "x.org:443",
+    "//x.org",
+    "https://",
+    "https://x.org/",
+    "https://x.org/page",
+    "https://*",
+    "https://a.*.x.org",
+    "https://x.org:port",
+    "https://user@x.org",
+    "https://x.org, https://y.org",
+]
+
+
+def test_right_origins_pass() -> None:
+    with override_settings(WEBSOCKET_ALLOWED_ORIGINS=RIGHT_ORIGINS):
+        assert checks.check_settings(None) == []
+    accept_websocket(origins=RIGHT_ORIGINS)
+
+
+@pytest.mark.parametrize("origin", WRONG_ORIGINS)
+def test_a_wrong_origin_is_found_and_the_right_form_shown(origin: str) -> None:
+    with override_settings(WEBSOCKET_ALLOWED_ORIGINS=["https://x.org", origin]):
+        [message] = checks.check_settings(None)
+    assert message.id == "django_websocket.E001"
+    assert 'such as "https://example.com"' in message.msg
+    with pytest.raises(ValueError, match="with their scheme"):
+        accept_websocket(origins=[origin])
 
 
 @override_settings(WEBSOCKET_PING_INTERVALL=5, WEBSOCKET_ADDRESS="wss://example.com", WEBSOCKET_PING_INTERVAL=None)

@@ -169,6 +169,36 @@ class TestAddresses:
         assert "Error: That IP address can't be assigned to." in run.stderr
         assert run.returncode == 1
 
+    @pytest.mark.parametrize(
+        ("address", "sentence"),
+        [
+            ("99999", "99999 is not a valid port number: the largest is 65535."),
+            ("127.0.0.1:65536", "65536 is not a valid port number: the largest is 65535."),
+            ("[::1]:70000", "70000 is not a valid port number: the largest is 65535."),
+            ("unix:", "unix: needs a path, such as unix:/run/mysite.sock."),
+            ("unix:/no/such/directory/s", "No such file or directory"),
+            ("unix:" + "x" * 200, "AF_UNIX path too long"),
+            ("fd://three", "fd:// needs the number of a file descriptor, not 'three'."),
+            ("fd://", "fd:// needs the number of a file descriptor, not ''."),
+            ("fd://99999999999", "fd:// needs the number of a file descriptor, not '99999999999'."),
+            ("fd://99", "Bad file descriptor"),
+            ("nowhere.invalid:0", "Error: "),  # in the resolver's words
+        ],
+    )
+    def test_what_can_not_be_bound_is_told_in_a_sentence(
+        self, project: Path, env: dict[str, str], address: str, sentence: str
+    ) -> None:
+        run = subprocess.run(
+            [*MANAGE, *(() if address == "99999" else ("--noreload",)), address],
+            cwd=project,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+        assert sentence in run.stderr
+        assert "Traceback" not in run.stderr
+        assert run.returncode == 1
+
     def test_no_address(self, project: Path, env: dict[str, str]) -> None:
         run = subprocess.run([*MANAGE, "nonsense"], cwd=project, env=env, capture_output=True, text=True)
         assert '"nonsense" is not a valid port number or address:port pair.' in run.stderr

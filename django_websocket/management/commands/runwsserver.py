@@ -27,6 +27,8 @@ NOT_PATCHED = (
     "from django_websocket.serving.patch import patch; patch()"
 )
 
+MAX_PORT = 65535
+
 RELOAD_DRAIN = 1.0
 """Seconds that views and requests get to finish when a file has changed: a developer waits for it."""
 
@@ -39,6 +41,7 @@ class Command(Runserver):
 
     # Set by Django's classes.
     addr: str
+    port: str
     _raw_ipv6: bool
     _called_from_command_line: bool
 
@@ -63,6 +66,7 @@ class Command(Runserver):
 
     def run(self, **options: Any) -> None:
         """Serve; or start the process that does, where this one supervises or is not patched."""
+        self.check_address()
         if options["use_reloader"] and not reloading.is_reloading():
             sys.exit(reloading.supervise(self.patched_command_line()))
         if not is_patched():
@@ -72,6 +76,19 @@ class Command(Runserver):
             reloading.run_reloading(self.inner_run, self.stop_for_reload, **options)
         else:
             self.inner_run(None, **options)
+
+    def check_address(self) -> None:
+        """Refuse what Django's command doesn't look at, and no socket can be bound to; CommandError says why."""
+        if self.endpoint is None:
+            if int(self.port) > MAX_PORT:
+                raise CommandError(f"{self.port} is not a valid port number: the largest is {MAX_PORT}.")
+            return
+        kind, _, rest = self.endpoint.partition(":")
+        if kind == "unix" and not rest:
+            raise CommandError("unix: needs a path, such as unix:/run/mysite.sock.")
+        number = rest.removeprefix("//")
+        if kind == "fd" and not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise CommandError(f"fd:// needs the number of a file descriptor, not {number!r}.")
 
     def patched_command_line(self) -> list[str]:
         try:

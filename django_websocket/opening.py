@@ -34,6 +34,7 @@ from .registry import registry
 from .request import release_handshake, release_request
 from .sessions import session_watch
 from .signals import websocket_closed, websocket_opened
+from .subprotocols import warn_of_no_subprotocol
 from .websocket import WebSocket
 from .wrapping import blame_for_none
 
@@ -170,6 +171,8 @@ class Opening:
         assert handshake is not None, "a websocket keeps its handshake until it is open"
         if subprotocol is None:
             subprotocol = handshake.choose_subprotocol(websocket.options.subprotocols)
+            if subprotocol is None and handshake.subprotocols and self._request is not None:
+                warn_of_no_subprotocol(self._request, handshake.subprotocols, websocket.options.subprotocols)
         elif subprotocol not in handshake.subprotocols:
             raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
         response = SwitchingProtocols()

@@ -29,6 +29,7 @@ LAYERS = [
     "compat",
     "caching",
     "wrapping",
+    "subprotocols",
     "origin",
     "channel",
     "waiter",

@@ -1,0 +1,34 @@
+"""A client that offers subprotocols and gets none: allowed by RFC 6455, and the end of the connection in browsers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from django.http import HttpRequest
+
+__all__ = ["warn_of_no_subprotocol"]
+
+logger = logging.getLogger("django.request")
+
+MAX_TOLD = 1000
+"""URL patterns that are remembered; a project has fewer, unless its URLconf changes from request to request."""
+
+_told: set[str] = set()
+
+
+def warn_of_no_subprotocol(request: HttpRequest, offered: Sequence[str], spoken: Sequence[str]) -> None:
+    """Log that none of ``offered`` is among ``spoken``, once for each URL pattern: a client would come again."""
+    match = request.resolver_match
+    where = request.path if match is None else f"/{match.route}"
+    if where in _told or len(_told) >= MAX_TOLD:
+        return
+    _told.add(where)
+    logger.warning(
+        "%s: a client offered the subprotocols %s, and the view speaks %s. Browsers give up the connection then; see"
+        " WEBSOCKET_SUBPROTOCOLS, or subprotocols= of the view's decorator.",
+        where,
+        ", ".join(offered)[:200],
+        ", ".join(spoken) or "none",
+        extra={"request": request},
+    )

@@ -18,6 +18,8 @@ import websocket
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect, unix_connect
 
+from django_websocket.serving.http.connection import AccessEntry
+from django_websocket.serving.runserver.development import log_request
 from tests.browser import chromium
 from tests.deadlines import deadline, wait_until
 
@@ -98,6 +100,11 @@ class TestClients:
                 client.recv(timeout=deadline(10))
         server.wait_for('"WEBSOCKET /lower-case/?logged" 1000 0.')
         assert "s 2 in 2 out" in server.output
+
+    def test_log_of_what_was_cut_off(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level("INFO", "django.server"):
+            log_request(AccessEntry("GET", "/film", "HTTP/1.1", 200, 70_000, 0.1, "192.0.2.1:1", complete=False))
+        assert caplog.messages == ['"GET /film HTTP/1.1" 200 70000 cut off']
 
     def test_open_files(self, server: RunningServer) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -36,7 +36,10 @@ RECEIVE_SIZE = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
-    """What was answered: for the request log. ``duration`` is in seconds, ``sent`` is bytes of the body."""
+    """What was answered: for the request log. ``duration`` is in seconds, ``sent`` is bytes of the body.
+
+    ``complete`` is False of a response that was cut off: the client left, say, or the view failed on the way.
+    """
 
     method: str
     target: str
@@ -45,6 +48,7 @@ class AccessEntry:
     sent: int
     duration: float
     peer: str
+    complete: bool = True
 
 
 class HTTPServer(Protocol):
@@ -225,6 +229,8 @@ class HTTPConnection:
             raise
         except BaseException as error:
             response.keep_alive = False
+            if response.status and (response.headers_sent or isinstance(error, Disconnected)):
+                response.cut_off(getattr(error, "unsent", 0))
             self._fail(head, body, response, error)
         finally:
             try:
@@ -245,6 +251,7 @@ class HTTPConnection:
                 response.status,
                 response.sent,
                 time.monotonic() - began,
+                complete=response.complete,
             )
         if switching and upgrade.acceptance is not None:
             return upgrade.acceptance, body.leftover
@@ -296,11 +303,13 @@ class HTTPConnection:
         except OSError:
             pass
 
-    def _log(self, method: str, target: str, protocol: str, status: int, sent: int, duration: float) -> None:
+    def _log(
+        self, method: str, target: str, protocol: str, status: int, sent: int, duration: float, *, complete: bool = True
+    ) -> None:
         access_log: Callable[[AccessEntry], None] | None = self._server.access_log
         if access_log is not None:
             try:
-                access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address))
+                access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address, complete))
             except Exception:
                 logger.exception("the access log failed")
 

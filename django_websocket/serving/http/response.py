@@ -104,7 +104,9 @@ class Response:
         self.keep_alive = head.keep_alive
         self.headers_sent = False
         self.sent = 0
-        """Bytes of the body that went out."""
+        """Bytes of the body that went out, to the kernel at least."""
+        self.complete = True
+        """False once it is known that the client does not get all of it."""
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
@@ -235,6 +237,7 @@ class Response:
             count = self._length
         head = self._make_head(count)
         self._stream.send(head, MSG_MORE)
+        self.sent = count
         self.sent = self._stream.send_file(fd, position, count)
         if self.sent != (count if self._length is None else self._length):
             self._fail_length("shorter")
@@ -254,6 +257,11 @@ class Response:
         self.headers_sent = True
         upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         self._stream.send(f"HTTP/1.1 {self._status}\r\n{upgrade}{self._fields}\r\n".encode("latin-1"))
+
+    def cut_off(self, unsent: int = 0) -> None:
+        """Note that the response ends here, and that the last ``unsent`` bytes that were to be sent were not."""
+        self.complete = False
+        self.sent = max(0, self.sent - unsent)
 
     @property
     def ends_with_connection(self) -> bool:
@@ -316,4 +324,5 @@ class Response:
         misread.
         """
         self.keep_alive = False
+        self.complete = self.complete and how != "shorter"
         logger.error("%s %s: the response is %s than its Content-Length", self._head.method, self._head.target, how)

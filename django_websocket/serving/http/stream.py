@@ -23,7 +23,9 @@ FAIR_SHARE = 1024 * 1024
 
 
 class Disconnected(ConnectionResetError):
-    """The client is gone, or doesn't read."""
+    """The client is gone, or doesn't read. ``unsent`` bytes of what was to be sent stayed here."""
+
+    unsent = 0
 
 
 class Stream:
@@ -61,14 +63,14 @@ class Stream:
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError as error:
-                raise Disconnected(str(error)) from error
+                raise _disconnected(str(error), len(rest)) from error
             self._unyielded += sent
             if sent == len(rest):
                 if self._unyielded > FAIR_SHARE:
                     self._yield()
                 return
             rest = memoryview(rest)[sent:]
-            self._wait_writable()
+            self._wait_writable(len(rest))
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
         """Send ``count`` bytes of the regular file ``fd``; returns how many there were. Raises
@@ -79,10 +81,10 @@ class Stream:
             try:
                 sent = self.wire.send_file(fd, offset + done, min(count - done, FAIR_SHARE))
             except (BlockingIOError, InterruptedError):
-                self._wait_writable()
+                self._wait_writable(count - done)
                 continue
             except OSError as error:
-                raise Disconnected(str(error)) from error
+                raise _disconnected(str(error), count - done) from error
             if not sent:
                 break
             done += sent
@@ -109,9 +111,15 @@ class Stream:
         self._unyielded = 0
         eventlet.sleep(0)
 
-    def _wait_writable(self) -> None:
+    def _wait_writable(self, unsent: int) -> None:
         self._unyielded = 0
         try:
             eventlet.hubs.trampoline(self.wire.fd, write=True, timeout=WRITE_TIMEOUT, timeout_exc=TimeoutError)
         except OSError as error:
-            raise Disconnected("the client doesn't read") from error
+            raise _disconnected("the client doesn't read", unsent) from error
+
+
+def _disconnected(reason: str, unsent: int) -> Disconnected:
+    error = Disconnected(reason)
+    error.unsent = unsent
+    return error

@@ -70,7 +70,8 @@ def log_request(entry: AccessEntry) -> None:
     """Log an answered request as Django's development server does; its formatter colours the line."""
     level = logging.ERROR if entry.status >= 500 else logging.WARNING if entry.status >= 400 else logging.INFO
     requested = f"{entry.method} {entry.target} {entry.protocol}"
-    logger.log(level, '"%s" %s %s', requested, entry.status, entry.sent, extra=_extra(entry.status))
+    line = '"%s" %s %s' if entry.complete else '"%s" %s %s cut off'
+    logger.log(level, line, requested, entry.status, entry.sent, extra=_extra(entry.status))
 
 
 def log_websocket(entry: ClosedEntry) -> None:

@@ -25,7 +25,8 @@ from . import application as app  # noqa: E402
 
 
 def log_access(entry: AccessEntry) -> None:
-    print("ACCESS", entry.method, entry.target, entry.protocol, entry.status, entry.sent, file=sys.stderr, flush=True)
+    line = ["ACCESS", entry.method, entry.target, entry.protocol, entry.status, entry.sent]
+    print(*line, *([] if entry.complete else ["cut off"]), file=sys.stderr, flush=True)
 
 
 def count_end() -> None:

@@ -145,6 +145,51 @@ def test_access_log(served: Served) -> None:
     served.wait_for_log("ACCESS POST /read?logged HTTP/1.1 200 5\n")
 
 
+BIG = 16_000_000
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"/big?whole=1&size={BIG}",
+        f"/big?size={BIG}",
+        f"/file?kind=file&lines={BIG // 8}",
+        f"/file?kind=bytes&lines={BIG // 8}",
+    ],
+    ids=["whole", "stream", "file", "bytes"],
+)
+def test_a_download_that_the_client_breaks_off_is_logged_as_such(served: Served, target: str) -> None:
+    """With the bytes that were sent, which are fewer than there were."""
+    target += "&aborted"
+    with served.connect(receive_buffer=4096) as client:
+        client.get(target)
+        assert client.head()[0] == 200
+        client.take(1000)
+        client.reset()
+    served.wait_for_log(f"ACCESS GET {target} HTTP/1.1 200 ")
+    [line] = served.log_lines(target)
+    assert line.endswith(" cut off")
+    assert 1000 <= int(line.removesuffix(" cut off").rpartition(" ")[2]) < BIG - 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("/raise_late?cut", "200 3 cut off\n"),
+        ("/length?declared=9&actual=5&cut", "200 5 cut off\n"),
+        ("/length?declared=5&actual=9&cut", "200 5\n"),
+        ("/raise?cut", "500 19\n"),
+        ("/exc_info?late&cut", "200 3 cut off\n"),
+    ],
+)
+def test_a_response_that_fails_on_the_way_is_logged_as_such(tmp_path: Path, target: str, line: str) -> None:
+    with serve(tmp_path / "log") as served:
+        with served.connect() as client:
+            client.get(target)
+            client.rest()
+        served.wait_for_log(f"ACCESS GET {target} HTTP/1.1 {line}")
+
+
 def is_listening(served: Served) -> bool:
     try:
         Client(served.address).close()

@@ -52,15 +52,6 @@ def test_the_response_and_the_end_of_the_request_come_before_the_view_goes_on(si
     assert site.journal() == ["view", "response 101", "request finished", "accepted"]
 
 
-@pytest.mark.parametrize("view", ["login_inside", "login_outside"])
-def test_login_required_redirects_and_lets_in(site: Site, view: str) -> None:
-    refused = site.shake_hands(f"/opening/{view}/")
-    assert (refused.status, refused.headers["Location"]) == (302, f"/login/?next=/opening/{view}/")
-    cookie = session_cookie(site.ask("/common/log_in/").headers.get_all("Set-Cookie", []))
-    with site.connect(f"/opening/{view}/", additional_headers=cookie) as client:
-        assert receive(client) == "someone"
-
-
 def test_language_time_zone_and_urlconf_live_on_in_the_view(site: Site) -> None:
     def connect(language: str, query: str) -> ClientConnection:
         return site.connect(f"/opening/surroundings/{query}", additional_headers={"Accept-Language": language})

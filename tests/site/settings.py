@@ -8,7 +8,7 @@ from typing import Any
 
 OPTIONS: dict[str, Any] = json.loads(os.environ["TEST_SITE"])
 """``directory``: for the database and the log; ``websocket_middleware``, ``cache_middleware``, ``atomic_requests``:
-bool; ``conn_max_age``; ``settings``."""
+bool; ``more_middleware``, ``conn_max_age``, ``settings``."""
 
 SECRET_KEY = "for tests only"
 DEBUG = False
@@ -33,6 +33,7 @@ MIDDLEWARE = [
 ]
 if OPTIONS.get("websocket_middleware"):
     MIDDLEWARE.append("django_websocket.middleware.WebSocketMiddleware")
+MIDDLEWARE += OPTIONS.get("more_middleware", [])
 if OPTIONS.get("cache_middleware"):
     MIDDLEWARE[1:1] = [
         "django.middleware.cache.UpdateCacheMiddleware",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...conf import get_setting
 from ...database import close_opened, release_connections
 from ...sessions import session_watch
 from ..green import eventlet
 from .collector import tune_collector
+from .redirects import refuse_redirects
 from .server import Server
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 __all__ = ["SiteServer"]
 
@@ -18,11 +22,12 @@ logger = logging.getLogger("django_websocket")
 
 
 class SiteServer(Server):
-    """Gives database connections back at the end of each HTTP connection, and looks after the sockets' sessions."""
+    """Gives database connections back at the end of each HTTP connection, looks after the sockets' sessions, and tells
+    handshakes that a login is required."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, application: WSGIApplication, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("on_connection_end", close_opened)
-        super().__init__(*args, **kwargs)
+        super().__init__(refuse_redirects(application), *args, **kwargs)
 
     def serve(self) -> None:
         tune_collector()

@@ -9,6 +9,7 @@ from typing import Any
 import greenlet
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -48,6 +49,18 @@ def login_inside(request: SocketRequest) -> None:
 @require_websocket
 def login_outside(request: SocketRequest) -> None:
     request.websocket.send(str(request.user))
+
+
+def login_required_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("page")
+
+
+login_required_page = login_required(login_required_page)
+
+
+@require_websocket
+def redirects(request: SocketRequest) -> HttpResponse:
+    return redirect(request.GET["to"])
 
 
 def _surroundings() -> dict[str, str]:
@@ -261,11 +274,13 @@ VIEWS = (
     "late",
     "login_inside",
     "login_outside",
+    "login_required_page",
     "order",
     "parked",
     "raises_after",
     "raises_before",
     "response_after_accept",
+    "redirects",
     "returns_none",
     "returns_response",
     "session",

@@ -101,13 +101,13 @@ def test_a_view_that_touches_nothing(rest_site: Site, view: str) -> None:
 
 @pytest.mark.parametrize("later", [False, True])
 def test_the_framework_asks_what_we_replaced(later: bool) -> None:
-    """A new version looks at what a view returned elsewhere: see to compat.let_rest_framework_return_none()."""
+    """A new version looks at what a view returned elsewhere: see compat.django.let_rest_framework_return_none()."""
     program = f"""
 from django.conf import settings
 settings.configure()
 import django
 django.setup()
-from django_websocket.compat import let_rest_framework_return_none
+from django_websocket.compat.django import let_rest_framework_return_none
 if {later}: let_rest_framework_return_none()
 from rest_framework.views import APIView
 let_rest_framework_return_none()

@@ -1,6 +1,7 @@
 # make run [ADDRPORT=8001]   serve the demo project, from nothing
 # make test [PYTEST_ARGS="-k handshake"]
 # make faults                what takes minutes, or both cores: floods, thousands of sockets, a real PostgreSQL
+# make compat                other well-known packages, each tried in a project of its own
 # make soak [MINUTES=2]      connections come and go and go wrong; then look what has leaked
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ MINUTES ?= 2
 CASES ?=
 QUICK ?=
 
-.PHONY: run test faults soak lint types conformance bench clean
+.PHONY: run test compat faults soak lint types conformance bench clean
 
 run: $(VENV)/.stamp-run
 	$(BIN)/python manage_ws.py migrate --verbosity 0
@@ -27,6 +28,10 @@ faults: $(VENV)/.stamp-test
 
 soak: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+
+# Writes docs/packages.rst.
+compat: $(VENV)/.stamp-compat
+	$(BIN)/python -m tests.compat
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .
@@ -59,6 +64,10 @@ $(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/.stamp-test: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[speedups,test]'
 	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/.stamp-compat: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[speedups,test,compat]'
+	@touch $@ $(VENV)/.stamp-run $(VENV)/.stamp-test
 
 $(VENV)/.stamp-dev: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[speedups,dev]'

@@ -49,7 +49,7 @@ def test_both_ends_of_a_websocket_are_told(served: Served) -> None:
         "messages_received": 2,
         "messages_sent": 2,
         "bytes_received": 10 + 11 + 15,
-        "bytes_sent": 6 + 7 + 4,
+        "bytes_sent": 6 + 7 + 4 + 7,
     }
 
 

@@ -319,7 +319,7 @@ def test_headers_that_are_not_the_views_to_set(site: Site, query: str) -> None:
         ({"Connection": "keep-alive"}, b"Connection header does not name Upgrade"),
         ({"Sec-WebSocket-Protocol": "chat, chat"}, b"twice"),
         ({"Sec-WebSocket-Extensions": ";;"}, b"malformed"),
-        ({"Content-Length": "3"}, b"no body"),
+        ({"Content-Length": "3"}, b"must have no body"),
     ],
 )
 @pytest.mark.parametrize("fixture", ["site", "middleware_site"])

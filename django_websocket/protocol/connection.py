@@ -1,13 +1,13 @@
-"""One websocket after its handshake, as the server sees it: bytes in; messages and bytes out.
+"""The server side of a websocket after the handshake: bytes in, messages and bytes out.
 
-The owner of the socket hands every received byte to :meth:`Connection.receive_data`, and the end of the stream to
-:meth:`Connection.receive_eof`. Messages collect in :attr:`Connection.messages`; what the protocol itself has to
-answer (pongs, the close frame) comes from :meth:`Connection.take_output`.
+The owner of the socket passes all received bytes to :meth:`Connection.receive_data`, and the end of the stream to
+:meth:`Connection.receive_eof`. Messages queue up in :attr:`Connection.messages`; the protocol's own replies (pongs, the
+close frame) come from :meth:`Connection.take_output`.
 
-How a connection ends. Three things can end what the client may say: its close frame, its breach of the
-protocol, and the end of the TCP stream. Each sets :attr:`Connection.ended`, and nothing is parsed after that. Our own
-close frame then goes out, once, but not before the view has taken the messages that came first: its answers to them are
-still welcome. Until then the frame waits in :attr:`Connection.close_frame`.
+How a connection ends: three things end the client's input: its close frame, a protocol error, and the end of the TCP
+stream. Each sets :attr:`Connection.ended`, and nothing is parsed after that. Our own close frame is then sent once,
+but only after the view has taken the earlier messages, so that it can still answer them. Until then the frame
+waits in :attr:`Connection.close_frame`.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PONGS", "Connection", "State"]
 
 MAX_PONGS = 4096
-"""Bytes of pongs that wait to be sent; past it, only the latest ping is answered."""
+"""Bytes of pending pongs; above this, only the latest ping is answered."""
 
 
 class State(Enum):
-    """The states of RFC 6455 that follow the opening handshake."""
+    """The states of RFC 6455 after the opening handshake."""
 
     OPEN = "open"
     CLOSING = "closing"
-    """One side has ended what it says (section 7.1.3); the other may still have something to send."""
+    """One side has stopped sending (section 7.1.3); the other may still send."""
     CLOSED = "closed"
-    """Neither side sends any more (section 7.1.4, but for the TCP connection)."""
+    """Neither side sends any more (section 7.1.4, except that TCP may still be open)."""
 
 
 class Connection:
-    """The protocol state of one open websocket, server side."""
+    """The protocol state of one open websocket, on the server side."""
 
     __slots__ = (
         "_assembly",
@@ -90,54 +90,54 @@ class Connection:
         deflate: PerMessageDeflate | None = None,
     ) -> None:
         self.messages: list[Message] = []
-        """Complete messages that nobody took yet, the oldest first."""
+        """Complete messages that have not been taken yet, oldest first."""
         self.full = False
-        """Parsing stopped because enough messages wait; :meth:`resume` goes on once they are taken."""
+        """Whether parsing is paused because the queue is full; :meth:`resume` continues once messages are taken."""
         self.ended = False
-        """No further message will come."""
+        """Whether input has ended: no further message will come."""
         self.can_send = True
-        """Whether messages may still be sent: neither was our close frame, nor is the stream lost."""
+        """Whether messages may still be sent: our close frame was not sent and the stream is not lost."""
         self.failure: Exception | None = None
-        """What ended the connection out of order: a ProtocolError, or the OSError with which the stream was lost."""
+        """The error that ended the connection: a ProtocolError, or the OSError that broke the stream."""
         self.close_frame: bytes | None = None
-        """Our close frame, while it waits for the messages before it to be taken."""
+        """Our close frame, until the messages before it are taken."""
         self.close_sent: int | None = None
-        """The code of our close frame, once it was given out."""
+        """The code of our close frame, once the frame has been handed out for sending; else None."""
         self.close_code: int | None = None
-        """The code of the close frame that came first, the client's or ours; 1006 if the stream ended without."""
+        """The code of the first close frame, the client's or ours; 1006 if the stream ended without one."""
         self.close_reason = ""
         self.close_received: tuple[int, str] = (CloseCode.ABNORMAL_CLOSURE.value, "")
-        """Code and reason of the client's close frame; 1006 while there is none."""
+        """Code and reason of the client's close frame; 1006 until one is received."""
         self.messages_received = 0
         self.messages_sent = 0
         self.has_events = False
-        """Set when something other than a message has come: a ping, a pong, the end, or a full queue. Whoever handles
-        these clears it."""
+        """Set on anything other than a message: a ping, a pong, the end, or a full queue. The handler of these events
+        clears it."""
         self.pong: bytes | None = None
-        """The pong frames that answer what was pinged, while they wait for :meth:`take_output`."""
+        """Pending pong frames, until :meth:`take_output` returns them."""
         self.pongs: list[bytes] = []
-        """Payloads of received pongs that answer a ping of ours; whoever pings takes them out."""
+        """Payloads of received pongs, solicited or not, at most 8; the sender of pings removes them."""
 
         self._max_size = max_message_size
         self._max_queue = max_queue
         self._deflate = deflate
-        self._queued = 0  # bytes of messages since the queue was last empty, but for the first
+        self._queued = 0  # message bytes since the queue was last empty, except the first message
         self._tail = b""  # an incomplete frame header or control frame
         self.remaining = 0
-        """Bytes that the data frame being received still lacks."""
-        # The rest of what is known of that frame, and the message it belongs to.
+        """Bytes still missing from the data frame being received."""
+        # The mask and FIN bit of that frame, and the message it belongs to.
         self._mask = b""
         self._fin = False
         self._assembly: Assembly | None = None
 
     def use_deflate(self, deflate: PerMessageDeflate) -> None:
-        """Compress and inflate messages from now on, as the handshake agreed."""
+        """Compress and decompress messages from now on, as negotiated in the handshake."""
         self._deflate = deflate
 
     # Receiving
 
     def receive_data(self, data: bytes) -> None:
-        """Take in the next bytes of the stream."""
+        """Process the next bytes of the stream; never raises ProtocolError, see :attr:`failure`."""
         if self.ended:
             return
         if self._tail:
@@ -145,7 +145,7 @@ class Connection:
             self._tail = b""
         try:
             self._parse(data)
-            # Section 1.4: after its own close frame a peer does not want to know; only the client's is awaited.
+            # Section 1.4: after sending a close frame, a peer discards data; only the client's close frame counts.
             while self.close_sent is not None and self.messages:
                 self.messages.clear()
                 if self.full:
@@ -157,19 +157,19 @@ class Connection:
 
     @property
     def state(self) -> State:
-        """Where the closing handshake stands."""
+        """The state of the closing handshake."""
         if self.can_send:
             return State.CLOSING if self.ended else State.OPEN
         return State.CLOSED if self.ended else State.CLOSING
 
     def resume(self) -> None:
-        """Go on parsing after :attr:`messages` were taken."""
+        """Continue parsing after :attr:`messages` were taken."""
         if self.full:
             self.full = False
             self.receive_data(b"")
 
     def receive_eof(self, error: Exception | None = None) -> None:
-        """The TCP stream ended; ``error`` is why, if it did not end in order."""
+        """Handle the end of the TCP stream; ``error`` is the cause of an abnormal end."""
         if error is not None and not self.ended:
             self._set_failure(error)
         self._end(CloseCode.ABNORMAL_CLOSURE, "")
@@ -177,7 +177,7 @@ class Connection:
         self.can_send = False
 
     def fail(self, failure: ProtocolError) -> None:
-        """Fail the connection, RFC 6455, section 7.1.7: a close frame with the failure's code, and no more input."""
+        """Fail the connection (RFC 6455, section 7.1.7): prepare a close frame with its code, end the input."""
         if self.ended:
             return
         self._set_failure(failure)
@@ -190,7 +190,7 @@ class Connection:
             self.messages.clear()
 
     def _set_failure(self, failure: Exception) -> None:
-        # Without the frames of its traceback, which refer to this connection.
+        # Drop the traceback: its frames refer to this connection.
         failure.__context__ = None
         self.failure = failure.with_traceback(None)
 
@@ -205,8 +205,8 @@ class Connection:
             self.close_reason = reason
 
     def _parse(self, data: bytes) -> None:
-        # The hot path: for a short text message in a buffer of its own this is one pass through the loop, two
-        # slices, one unmasking and one decoding.
+        # The hot path: a short text message that fills the buffer takes one pass through the loop, two slices, one
+        # unmasking and one decoding.
         messages = self.messages
         if not messages:
             self._queued = 0
@@ -235,7 +235,7 @@ class Connection:
             if length > 125:
                 # Section 5.5: control frames have short payloads and are never fragmented.
                 if first & 0x08:
-                    raise ProtocolError("control frame with a long payload")
+                    raise ProtocolError("control frame payload exceeds 125 bytes")
                 if length == 126:
                     start = pos + 8
                     if end < pos + 4:
@@ -260,7 +260,7 @@ class Connection:
 
             if (first == 0x81 or first == 0x82) and stop <= end and self._assembly is None:
                 if length > self._max_size:
-                    raise MessageTooBig(f"message of {length} bytes, at most {self._max_size} are allowed")
+                    raise MessageTooBig(f"message of {length} bytes exceeds the limit of {self._max_size}")
                 payload = apply_mask(data[start:stop], data[start - 4 : start])
                 try:
                     messages.append(str(payload, "utf-8") if first == 0x81 else payload)
@@ -268,7 +268,7 @@ class Connection:
                     raise InvalidPayload("text message is not UTF-8") from None
                 self.messages_received += 1
                 if stop == end and not (self._queued or len(messages) > 1):
-                    return  # alone in its buffer, and nothing before it: there is nothing to bound
+                    return  # alone in the buffer and in the queue: no limit applies
                 self._queued += length
             elif first & 0x08:
                 self._check_header(first)
@@ -293,12 +293,12 @@ class Connection:
             self._tail = data[pos:]
 
     def _recount(self) -> int:
-        """The size of what waits now: what the view took since the queue was last empty is not in it."""
+        """Recompute the bytes queued, excluding what the view has taken since the queue was last empty."""
         self._queued = sum(map(len, self.messages))
         return self._queued
 
     def _check_header(self, first: int) -> None:
-        """Raise ProtocolError for a first byte of a frame that is wrong here."""
+        """Raise ProtocolError if the first byte of a frame is invalid in the current state."""
         opcode = first & 0x0F
         # Section 5.2: "RSV1, RSV2, RSV3: MUST be 0 unless an extension is negotiated that defines meanings".
         if first & 0x30 or (first & 0x40 and (self._deflate is None or opcode not in (TEXT, BINARY))):
@@ -337,14 +337,14 @@ class Connection:
         self.remaining = length
 
     def _receive_payload(self, chunk: bytes) -> None:
-        """Take in a piece of the current data frame's payload, which may be all of it, or nothing."""
+        """Process a piece of the current data frame's payload, possibly all of it or none."""
         assembly = self._assembly
         assert assembly is not None, "a payload belongs to a message"
         if chunk:
             plain = apply_mask(chunk, self._mask)
             self.remaining -= len(chunk)
-            if turn := len(chunk) % 4:
-                self._mask = self._mask[turn:] + self._mask[:turn]
+            if shift := len(chunk) % 4:
+                self._mask = self._mask[shift:] + self._mask[:shift]
             assembly.add(plain)
         if self.remaining or not self._fin:
             return
@@ -361,7 +361,7 @@ class Connection:
             # Section 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame".
             self.pong = pong if self.pong is None or len(self.pong) > MAX_PONGS else self.pong + pong
         elif opcode == PONG:
-            # Section 5.5.3: "A Pong frame MAY be sent unsolicited", so no more of them are kept than pings are sent.
+            # Section 5.5.3: "A Pong frame MAY be sent unsolicited", so the number kept is bounded.
             if len(self.pongs) < 8:
                 self.pongs.append(payload)
         else:
@@ -369,7 +369,7 @@ class Connection:
             try:
                 code, reason = parse_close_payload(payload)
             except UnicodeDecodeError:
-                raise InvalidPayload("the reason of a close frame is not UTF-8") from None
+                raise InvalidPayload("close reason is not UTF-8") from None
             except ValueError as error:
                 raise ProtocolError(str(error)) from None
             self.close_received = code, reason
@@ -382,7 +382,7 @@ class Connection:
     # Sending
 
     def take_output(self) -> bytes:
-        """What the protocol has to answer now: a pong, and the close frame once the messages before it are taken."""
+        """Return the pending replies: pongs, and the close frame once the messages before it are taken."""
         output = b""
         if self.pong is not None:
             # Section 5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received a Close frame".
@@ -394,7 +394,7 @@ class Connection:
         return output
 
     def take_close_frame(self) -> bytes:
-        """The waiting close frame, whether the messages before it were taken or not; empty when there is none."""
+        """Return the pending close frame, even if earlier messages were not taken; empty if there is none."""
         frame = self.close_frame
         if frame is None:
             return b""
@@ -404,10 +404,10 @@ class Connection:
         return frame
 
     def close(self, code: int = 1000, reason: str = "") -> bytes:
-        """Start the closing handshake: the close frame to send, or nothing if one was sent already.
+        """Start the closing handshake; return the close frame to send, empty if one was already sent.
 
-        Where the client's close frame was received, the answer to that one is what is sent. Raises ValueError for
-        a code or reason that may not be sent.
+        If the client's close frame was received first, return the reply to it instead. Discards the messages not taken
+        yet. Raises ValueError for a code or reason that may not be sent.
         """
         payload = close_payload(code, reason)
         if self.close_sent is not None:
@@ -420,29 +420,29 @@ class Connection:
         self.can_send = False
         self.close_sent = self.close_code = int(code)
         self.close_reason = reason
-        self.resume()  # the client's close frame may wait behind the messages that nobody takes any more
+        self.resume()  # the client's close frame may be behind the discarded messages
         return encode_frame(CLOSE, payload)
 
     def encode_text(self, text: str, compress: bool | None = None) -> bytes:
-        """The frame of a text message; UnicodeEncodeError if ``text`` has lone surrogates.
+        """Return the frame of a text message. Raises UnicodeEncodeError if ``text`` has lone surrogates.
 
-        Whoever sends it adds one to :attr:`messages_sent`.
+        The caller increments :attr:`messages_sent`.
         """
         payload = text.encode()
         if self._deflate is not None and compress is not False:
             return self._deflate.encode(TEXT, payload, compress)
-        if len(payload) < 126:  # what encode_frame() does, at a third of its cost
+        if len(payload) < 126:  # same as encode_frame(), at a third of its cost
             return TEXT_HEADERS[len(payload)] + payload
         return encode_frame(TEXT, payload)
 
     def encode_binary(self, data: bytes, compress: bool | None = None) -> bytes:
-        """The frame of a binary message; counted like that of :meth:`encode_text`."""
+        """Return the frame of a binary message; the caller increments :attr:`messages_sent`."""
         if self._deflate is not None and compress is not False:
             return self._deflate.encode(BINARY, data, compress)
         return encode_frame(BINARY, data)
 
     def encode_ping(self, payload: bytes = b"") -> bytes:
-        """A ping frame; ValueError if ``payload`` is over 125 bytes."""
+        """Return a ping frame. Raises ValueError if ``payload`` exceeds 125 bytes."""
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise ValueError("the payload of a ping is limited to 125 bytes")
         return encode_frame(PING, payload)

@@ -1,7 +1,7 @@
-"""permessage-deflate, RFC 7692: its negotiation, and messages in and out of it.
+"""permessage-deflate (RFC 7692): negotiation, compression and decompression.
 
-By default neither side keeps its compression window from one message to the next ("no context takeover"): an idle
-socket then holds no zlib state at all, and a broadcast is compressed once for all its receivers.
+By default neither side keeps its compression window between messages ("no context takeover"): an idle socket then holds
+no zlib state, and a broadcast is compressed once for all its receivers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from .frames import encode_frame
 __all__ = ["Inflater", "PerMessageDeflate", "negotiate_deflate"]
 
 MIN_SIZE = 128
-"""Messages below this many bytes are sent as they are: a compressor costs more than it saves on them."""
+"""Messages shorter than this many bytes are sent uncompressed: compressing them costs more than it saves."""
 
 SYNC_TAIL = b"\x00\x00\xff\xff"
-"""Section 7.2.1 takes these off the end of a compressed message, and 7.2.2 puts them back."""
+"""Removed from the end of a compressed message (section 7.2.1) and appended before inflating (7.2.2)."""
 
 MAX_STREAMS = 128
-"""Deflate streams that one message may consist of. Each costs a decompressor and a copy of what follows, and may
-be two bytes long, so that 64 KiB of them took a tenth of a second; an honest client ends one per flush at most."""
+"""Deflate streams that a message may consist of. Each costs a decompressor and a copy of the remaining input, and may
+be two bytes long: 64 KiB of them took a tenth of a second. A legitimate client ends at most one per flush."""
 
 Params = Sequence[tuple[str, str | None]]
 
 
 class Inflater:
-    """Inflates one message, or under context takeover all of them."""
+    """Inflates one message, or all messages under context takeover."""
 
     __slots__ = ("_streams", "_zlib")
 
@@ -39,13 +39,14 @@ class Inflater:
         self._streams = 0
 
     def begin_message(self) -> None:
-        """Forget what was counted for the message before."""
+        """Reset the stream count of the previous message."""
         self._streams = 0
 
     def inflate(self, data: bytes, limit: int) -> bytes:
-        """At most ``limit`` inflated bytes of ``data``, where ``limit`` is 1 at least.
+        """Inflate ``data``; return at most ``limit`` bytes, where ``limit`` is at least 1.
 
-        Raises InvalidPayload if it isn't deflate, PolicyViolation if it is more streams than :data:`MAX_STREAMS`.
+        Raises InvalidPayload if it isn't deflate data, PolicyViolation if the message has more than :data:`MAX_STREAMS`
+        streams.
         """
         try:
             output = self._zlib.decompress(data, limit)
@@ -53,7 +54,7 @@ class Inflater:
             while self._zlib.eof:
                 self._streams += 1
                 if self._streams > MAX_STREAMS:
-                    raise PolicyViolation(f"compressed message of more than {MAX_STREAMS} deflate streams")
+                    raise PolicyViolation(f"compressed message has more than {MAX_STREAMS} deflate streams")
                 rest = self._zlib.unused_data
                 self._zlib = zlib.decompressobj(wbits=-15)
                 if not rest or len(output) >= limit:
@@ -65,7 +66,7 @@ class Inflater:
 
 
 class PerMessageDeflate:
-    """The agreed parameters, and the compressor where one is kept."""
+    """The negotiated parameters, and the compressor and decompressor kept under context takeover."""
 
     __slots__ = ("_compressor", "_inflater", "client_takeover", "server_takeover", "window_bits")
 
@@ -80,14 +81,14 @@ class PerMessageDeflate:
         return zlib.compressobj(wbits=-self.window_bits)
 
     def inflater(self) -> Inflater:
-        """What inflates the next message."""
+        """Return the inflater for the next message."""
         if self._inflater is None:
             return Inflater()
         self._inflater.begin_message()
         return self._inflater
 
     def encode(self, opcode: int, payload: bytes, compress: bool | None = None) -> bytes:
-        """The frame of a message: compressed if that is worth it, or in any case if ``compress`` is True."""
+        """Return the frame of a message, compressed if that pays off or if ``compress`` is True."""
         if len(payload) < MIN_SIZE and not compress:
             return encode_frame(opcode, payload)
         compressor = self._new_compressor() if self._compressor is None else self._compressor
@@ -100,9 +101,9 @@ class PerMessageDeflate:
 
 
 def negotiate_deflate(offer: Params, *, takeover: bool = False) -> tuple[str, PerMessageDeflate] | None:
-    """Answer one offer of permessage-deflate: the response's element and the agreed extension, or None to decline.
+    """Answer an offer of permessage-deflate; return the response's element and the extension, or None to decline.
 
-    ``takeover`` lets both sides keep their window between messages where the offer does not ask otherwise.
+    ``takeover`` lets both sides keep their window between messages unless the offer says otherwise.
     """
     server_takeover = client_takeover = takeover
     window_bits = 15
@@ -132,13 +133,13 @@ def negotiate_deflate(offer: Params, *, takeover: bool = False) -> tuple[str, Pe
         else:
             return None
     response = "permessage-deflate"
-    # Section 7.1.1.2: a server may ask for client_no_context_takeover though the offer does not mention it.
+    # Section 7.1.1.2: a server may require client_no_context_takeover even if the offer does not include it.
     if not server_takeover:
         response += "; server_no_context_takeover"
     if not client_takeover:
         response += "; client_no_context_takeover"
-    # Section 7.1.2.1: the response holds server_max_window_bits when the offer does. Any window of the client's
-    # fits our inflater, so 7.1.2.2's client_max_window_bits is left out.
+    # Section 7.1.2.1: the response includes server_max_window_bits if the offer does. Our inflater handles any client
+    # window, so client_max_window_bits (section 7.1.2.2) is left out.
     if "server_max_window_bits" in seen:
         response += f"; server_max_window_bits={window_bits}"
     return response, PerMessageDeflate(

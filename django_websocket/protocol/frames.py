@@ -1,4 +1,4 @@
-"""Frames as a server writes them, and the numbers of RFC 6455 that both directions share."""
+"""Encoding of server frames and close payloads, and the constants of RFC 6455 that both directions share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SENDABLE_CLOSE_CODES = frozenset(code for code in CloseCode if code.is_sendable
 _pack_16 = struct.Struct("!BBH").pack
 _pack_64 = struct.Struct("!BBQ").pack
 
-# The two-byte headers of short frames, made once: concatenation is then all that a short message costs.
+# The two-byte headers of short frames, precomputed: a short message then costs only a concatenation.
 _SHORT_HEADERS = {
     first: tuple(bytes((first, length)) for length in range(126))
     for first in (
@@ -45,11 +45,11 @@ _SHORT_HEADERS = {
 }
 
 TEXT_HEADERS = _SHORT_HEADERS[FIN | TEXT]
-"""Those of unfragmented text, the most common ones."""
+"""Headers of unfragmented text, the most common case, by payload length."""
 
 
 def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:
-    """One unmasked frame: section 5.1, "A server MUST NOT mask any frames that it sends to the client"."""
+    """Return one unmasked frame. Section 5.1: "A server MUST NOT mask any frames that it sends to the client"."""
     first = opcode | (FIN if fin else 0) | (RSV1 if rsv1 else 0)
     length = len(payload)
     if length < 126:
@@ -60,12 +60,15 @@ def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv1: bool = 
 
 
 def is_valid_close_code(code: int) -> bool:
-    """Whether ``code`` may stand in a close frame (section 7.4)."""
+    """Whether ``code`` is allowed in a close frame (section 7.4)."""
     return code in _SENDABLE_CLOSE_CODES or 3000 <= code < 5000
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
-    """The payload of a close frame; ValueError if the code may not be sent, or the reason is over 123 bytes."""
+    """Return the payload of a close frame.
+
+    Raises ValueError if the code may not be sent, the reason exceeds 123 bytes of UTF-8, or a reason comes with 1005.
+    """
     if code == CloseCode.NO_STATUS_RCVD:
         if reason:
             raise ValueError("a close frame without a code can't hold a reason")
@@ -79,9 +82,9 @@ def close_payload(code: int, reason: str = "") -> bytes:
 
 
 def parse_close_payload(payload: bytes) -> tuple[int, str]:
-    """Code and reason of a received close frame; (1005, "") where it is empty.
+    """Return the code and reason of a received close frame; (1005, "") if it is empty.
 
-    Raises ValueError if it holds one byte or a code that may not be sent, UnicodeDecodeError (which is a
+    Raises ValueError if the payload is one byte or has a code that may not be sent, UnicodeDecodeError (which is a
     ValueError too) if the reason isn't UTF-8.
     """
     if not payload:

@@ -1,4 +1,4 @@
-"""The opening handshake, RFC 6455, section 4.2: what the client's request must be, and what it is answered."""
+"""The opening handshake (RFC 6455, section 4.2): parsing the client's request, and the parts of the response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .deflate import PerMessageDeflate, negotiate_deflate
 __all__ = ["TOKEN", "Handshake", "accept_key", "is_websocket_request", "parse_handshake"]
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""Section 1.3: the GUID that a server which knows websockets appends to the key."""
+"""Section 1.3: the GUID that a websocket server appends to the key."""
 
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 """RFC 9110, section 5.6.2."""
@@ -35,12 +35,12 @@ class Handshake:
     subprotocols: Sequence[str]
     extensions: Sequence[Extension]
 
-    def choose_subprotocol(self, spoken: Sequence[str]) -> str | None:
-        """The first of ``spoken`` that the client offers (section 4.2.2, /subprotocol/)."""
-        return next((name for name in spoken if name in self.subprotocols), None)
+    def choose_subprotocol(self, supported: Sequence[str]) -> str | None:
+        """Return the first of ``supported`` that the client offers, or None (section 4.2.2, /subprotocol/)."""
+        return next((name for name in supported if name in self.subprotocols), None)
 
     def choose_deflate(self, *, takeover: bool = False) -> tuple[str, PerMessageDeflate] | None:
-        """The response's Sec-WebSocket-Extensions and the extension for the first offer that can be accepted."""
+        """Return the Sec-WebSocket-Extensions value and the extension for the first acceptable offer, or None."""
         for name, params in self.extensions:
             if name == "permessage-deflate" and (agreed := negotiate_deflate(params, takeover=takeover)):
                 return agreed
@@ -48,15 +48,15 @@ class Handshake:
 
 
 def accept_key(key: str) -> str:
-    """The value of Sec-WebSocket-Accept (section 4.2.2, step 5.4)."""
+    """Return the value of Sec-WebSocket-Accept (section 4.2.2, step 5.4)."""
     return base64.b64encode(hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()).decode()
 
 
 def is_websocket_request(headers: Mapping[str, str]) -> bool:
-    """Whether a request means to open a websocket, rightly or not. Names in ``headers`` are in lower case.
+    """Whether a request tries to open a websocket, validly or not. Names in ``headers`` are lower case.
 
-    Sec-WebSocket-Key and -Version count too: a proxy that wasn't told about websockets takes the hop-by-hop Upgrade
-    out, and the client had better hear of it.
+    Sec-WebSocket-Key and -Version count too: a proxy that isn't configured for websockets removes the hop-by-hop
+    Upgrade header, and the client should get an error that says so.
     """
     upgrade = headers.get("upgrade")
     if upgrade is not None and "websocket" in _tokens(upgrade):
@@ -65,22 +65,22 @@ def is_websocket_request(headers: Mapping[str, str]) -> bool:
 
 
 def parse_handshake(method: str, http_version: str, headers: Mapping[str, str]) -> Handshake:
-    """Check a client's handshake; :exc:`HandshakeError` (400) says what is wrong with it.
+    """Parse a client's handshake. Raises :exc:`HandshakeError` (400), which names the fault, if it is invalid.
 
-    ``headers`` has names in lower case; repeated headers are joined by commas. ``http_version`` is "HTTP/1.1".
+    Names in ``headers`` are lower case, repeated headers joined by commas. ``http_version`` is like "HTTP/1.1".
     """
     # Section 4.1: "The method of the request MUST be GET, and the HTTP version MUST be at least 1.1."
     if method != "GET":
-        raise HandshakeError(400, f"a websocket handshake is a GET, not a {method}", {"Allow": "GET"})
+        raise HandshakeError(400, f"a websocket handshake must be a GET, not {method}", {"Allow": "GET"})
     if http_version != "HTTP/1.1":
-        raise HandshakeError(400, f"a websocket handshake needs HTTP/1.1, not {http_version}")
+        raise HandshakeError(400, f"a websocket handshake requires HTTP/1.1, not {http_version}")
     if "websocket" not in _tokens(headers.get("upgrade", "")):
-        raise HandshakeError(400, "the Upgrade header does not name websocket; does a proxy remove it?")
+        raise HandshakeError(400, "the Upgrade header does not name websocket; is a proxy removing it?")
     if "upgrade" not in _tokens(headers.get("connection", "")):
-        raise HandshakeError(400, "the Connection header does not name Upgrade; does a proxy remove it?")
-    # Section 4.2.1 knows no body. What follows the request are frames, and must not be taken for one.
+        raise HandshakeError(400, "the Connection header does not name Upgrade; is a proxy removing it?")
+    # Section 4.2.1 provides for no body. The bytes after the request are frames and must not be read as one.
     if headers.get("content-length", "0") not in ("", "0") or "transfer-encoding" in headers:
-        raise HandshakeError(400, "a websocket handshake has no body")
+        raise HandshakeError(400, "a websocket handshake must have no body")
     # Section 4.4: "If the version [...] does not match a version understood by the server, [...] abort [...] and
     # send [...] an appropriate HTTP error code [...] and a |Sec-WebSocket-Version| header".
     version = headers.get("sec-websocket-version")
@@ -111,7 +111,7 @@ def _parse_subprotocols(value: str | None) -> Sequence[str]:
     if not names or not all(_token.fullmatch(name) for name in names):
         raise HandshakeError(400, "Sec-WebSocket-Protocol is not a list of tokens")
     if len(set(names)) != len(names):
-        raise HandshakeError(400, "Sec-WebSocket-Protocol names a subprotocol twice")
+        raise HandshakeError(400, "Sec-WebSocket-Protocol lists a subprotocol twice")
     return names
 
 

@@ -1,6 +1,7 @@
-"""Masking, RFC 6455, section 5.3: XOR with a key of four bytes.
+"""Masking (RFC 6455, section 5.3): XOR with a four-byte key.
 
-The ``speedups`` extra brings the C function of the *websockets* library; without it, Python's big integers do.
+The ``speedups`` extra installs the *websockets* library, whose C function is used; the fallback uses Python's big
+integers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ __all__ = ["apply_mask", "apply_mask_python"]
 
 
 def apply_mask_python(data: bytes, mask: bytes) -> bytes:
-    """``data`` XOR ``mask`` repeated; masking and unmasking are the same."""
+    """Return ``data`` XOR the repeated ``mask``; masking and unmasking are the same."""
     length = len(data)
     keystream = mask * (length // 4) + mask[: length % 4]
     number = int.from_bytes(data, sys.byteorder) ^ int.from_bytes(keystream, sys.byteorder)

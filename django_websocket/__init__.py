@@ -1,44 +1,44 @@
 """Websockets for Django, in plain blocking Python.
 
-The public names are imported when they are first used: a server patches the standard library before Django is imported,
-and it is this package that it imports for that. See the README for how to use them; this is how the package works.
+Public names are imported lazily: a server imports this package to patch the standard library, which must happen before
+Django is imported. The README explains how to use the package; this explains how it works.
 
-The way of a handshake::
+Path of a handshake::
 
     serving/process/acceptor     accept(2), in the hub
     serving/http/connection      reads the head, calls the WSGI application in a greenlet
         Django's middleware
-    decorators or middleware     request.attach_websocket: is it one, and a sound one?
+    decorators or middleware     request.attach_websocket: is it a valid websocket handshake?
     opening.serve_websocket      origin, options; then
-    handover.Handover            the view runs in a greenlet of its own
+    handover.Handover            the view runs in its own greenlet
         the view                 first use of request.websocket: websocket.WebSocket.accept
-    opening.Opening.accept       makes the 101 and parks the view
+    opening.Opening.accept       builds the 101 and parks the view
         Django's middleware      the 101 is a response like any other
     serving/http/connection      sends it, ends the request
-    serving/process/server       makes a channel of the socket (serving/sockets/channel)
-    opening.Opening.open         attaches the driver, tells the registry, resumes the view
-        the view                 goes on; when it ends: opening.Opening._end, which closes
+    serving/process/server       wraps the socket in a channel (serving/sockets/channel)
+    opening.Opening.open         attaches the driver, notifies the registry, resumes the view
+        the view                 continues; when it ends, opening.Opening._end closes the socket
 
-The way of a message, in and out::
+Path of a message, in and out::
 
     hub -> driver.Driver._on_readable -> protocol.connection.Connection.receive_data -> the queue
         -> the view's greenlet, in websocket.WebSocket.wait
     the view -> websocket.WebSocket.send -> Connection.encode_text -> driver.Driver.write -> channel.send
-        -> outbox.Outbox, for what the kernel does not take at once
+        -> outbox.Outbox, for what the kernel does not accept immediately
 
-Where things are decided:
+Where things are:
 
 * ``protocol/``: RFC 6455 and RFC 7692 without I/O. ``close_codes``, ``exceptions``: what can go wrong.
-* ``channel``: what a server has to offer. ``driver``, ``waiter``, ``outbox``: everything between the protocol and a
-  channel: answers, pings, the closing handshake, bounds in bytes and time.
-* ``registry``: the open sockets, and who is told when they close: ``sessions`` (log-out closes), pings, the server.
-* ``database``: connections of views that wait. ``request``: what a view keeps of its request.
-* ``serving/``, which alone knows eventlet: ``green/`` (the process), ``wire`` (a socket, plain or under TLS), ``http/``
-  (requests and responses), ``sockets/`` (open websockets, and when a ping is due), ``process/`` (the server around
-  both, its end), ``runserver/`` (the command in development).
-* ``testing/``: a channel in memory. ``compat``: whatever is private in Django, asgiref or Python.
+* ``channel``: the interface a server implements. ``driver``, ``waiter``, ``outbox``: everything between the protocol
+  and a channel: automatic replies, pings, the closing handshake, limits in bytes and time.
+* ``registry``: the open sockets and their observers: ``sessions`` (closes sockets on log-out), pings, the server.
+* ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
+* ``serving/``, the only code that knows eventlet: ``green/`` (eventlet itself), ``wire`` (a socket, plain or TLS),
+  ``http/`` (requests and responses), ``sockets/`` (open websockets and when to ping them), ``process/`` (the server
+  around both, and its shutdown), ``runserver/`` (the development command).
+* ``testing/``: an in-memory channel. ``compat``: every use of private parts of Django, asgiref or Python.
 
-Imports point down this list only; a test enforces it.
+A lower layer never imports a higher one: ``tests/test_layers.py`` holds the order and enforces it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The seams between the view layer and whoever owns the socket.
+"""The interfaces between the view layer and the owner of the socket.
 
 A server that can hand its socket over puts an :class:`Upgrade` into the WSGI environ under :data:`UPGRADE_KEY`. When a
 view accepts, the view layer stores an :class:`Acceptance` there and lets a ``101`` response travel back through the
-middleware. A server that finds both sends the response, makes a :class:`Channel` of the socket and opens the websocket
-on it; one that finds an acceptance without a ``101`` aborts it.
+middleware. If the server finds both, it sends the response, wraps the socket in a :class:`Channel` and opens the
+websocket on it. If it finds an acceptance without a ``101``, it aborts the acceptance.
 """
 
 from __future__ import annotations
@@ -17,63 +17,63 @@ UPGRADE_KEY = "django_websocket.upgrade"
 
 
 class Timer(Protocol):
-    """A call that is due later."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Drop the call; does nothing once it was made."""
+        """Cancel the call; does nothing once it has run."""
 
 
 class Channel(Protocol):
     """A connected byte stream that never blocks, and the scheduler that calls back and switches greenlets.
 
-    The scheduler has a greenlet of its own, in which every callback runs: a callback must neither block nor raise. Only
-    the scheduler switches to a view. What happens elsewhere wakes one by :meth:`call_later`.
+    The scheduler runs every callback in its own greenlet, so a callback must neither block nor raise. Only the
+    scheduler switches to a view; other greenlets wake a view through :meth:`call_later`.
     """
 
     receive: Callable[[int], bytes]
-    """At most so many bytes, ``b""`` at the end of the stream.
+    """Return at most the given number of bytes, ``b""`` at the end of the stream.
 
-    Raises BlockingIOError when there are none now, any other OSError when the connection is lost.
+    Raises BlockingIOError if none are available yet, any other OSError if the connection is lost.
     """
 
     send: Callable[[bytes | memoryview], int]
-    """Send what fits; returns the number of bytes. Raises like :attr:`receive`.
+    """Send what fits and return the number of bytes sent. Raises like :attr:`receive`.
 
-    What it did not take must be what the next call begins with.
+    The next call must begin with the bytes that were not sent.
     """
 
     def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
-        """Call ``callback`` whenever :attr:`receive` would not raise BlockingIOError; its argument means nothing.
+        """Call ``callback`` whenever :attr:`receive` would not raise BlockingIOError; its argument is meaningless.
 
-        ``on_lost`` is called instead if the descriptor was closed by somebody else.
+        ``on_lost`` is called instead if something else closed the descriptor.
         """
 
     def unwatch_readable(self) -> None:
         """Stop; does nothing where nothing is watched."""
 
     def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
-        """Call ``callback`` whenever :attr:`send` would take something, likewise."""
+        """Call ``callback`` whenever :attr:`send` would not raise BlockingIOError; see :meth:`watch_readable`."""
 
     def unwatch_writable(self) -> None:
         """Stop; does nothing where nothing is watched."""
 
     def shut_down(self) -> None:
-        """Send the end of the stream behind all that was sent; receiving goes on. Raises OSError."""
+        """End the outgoing stream after everything already sent; receiving continues. Raises OSError."""
 
     def close(self) -> None:
-        """Close the stream and watch nothing any more. Raises nothing."""
+        """Close the stream and stop watching it. Raises nothing."""
 
     def clock(self) -> float:
-        """Seconds on a clock that only goes forward."""
+        """Seconds on a monotonic clock."""
 
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Call ``callback(*args)`` from the scheduler after ``seconds``; 0 means in its next turn."""
+        """Call ``callback(*args)`` from the scheduler after ``seconds``; 0 means on its next iteration."""
 
     def park(self) -> Any:
-        """Switch from the calling greenlet to the scheduler; returns what it is switched back with."""
+        """Switch from the calling greenlet to the scheduler; return the value it is switched back with."""
 
     def pause(self) -> None:
-        """Let everything else that is ready run once. Returns at once in the scheduler's own greenlet."""
+        """Let everything else that is ready run once. Returns immediately in the scheduler's own greenlet."""
 
 
 class Acceptance(Protocol):
@@ -81,22 +81,22 @@ class Acceptance(Protocol):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it still waits; a time-out of its own, say, may have ended it."""
+        """Whether the view is still parked; for example, a timeout of its own may have ended the wait."""
 
     def open(self, channel: Channel, peer: str, trailing: bytes, owner: object) -> None:
-        """The ``101`` is sent: open the websocket on ``channel``, which is its own from now on, and resume the view.
+        """Open the websocket on ``channel``, which it now owns, and resume the view; called once the ``101`` is sent.
 
-        ``peer`` is the client's address for the log, ``trailing`` what came right behind the request, and ``owner``
+        ``peer`` is the client's address for the log, ``trailing`` the bytes that followed the request, and ``owner``
         becomes :attr:`.WebSocket.owner`, for the registry's observers. Called by the scheduler; returns when the view
         blocks or ends.
         """
 
     def abort(self) -> None:
-        """The ``101`` will not be sent: end the view. Called by the scheduler; returns when it blocks or ends."""
+        """End the view: its ``101`` will not be sent. Called by the scheduler; returns when the view blocks or ends."""
 
 
 class Upgrade:
-    """One HTTP request's chance to become a websocket."""
+    """Marks an HTTP request that the server can upgrade to a websocket."""
 
     __slots__ = ("acceptance",)
 

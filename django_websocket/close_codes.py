@@ -1,4 +1,4 @@
-"""The codes of close frames, RFC 6455, section 7.4.1, and the IANA registry that section 11.7 founds."""
+"""Close codes of RFC 6455, section 7.4.1, and of the IANA registry that section 11.7 sets up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["CloseCode"]
 
 
 class CloseCode(IntEnum):
-    """Registered close codes. Applications use 4000 to 4999, libraries register 3000 to 3999 (section 7.4.2)."""
+    """Registered close codes. 4000 to 4999 are for applications; libraries register 3000 to 3999 (section 7.4.2)."""
 
     NORMAL_CLOSURE = 1000
     GOING_AWAY = 1001

@@ -1,13 +1,13 @@
 """Drives an open websocket: the protocol on one side, a channel on the other.
 
-Received bytes go to the protocol, pings and closes are answered at once, and the view's greenlet is woken when it waits
-for what has come. Everything that is bounded in bytes or in time is bounded here. No event loop and no socket is known
-here: those are the channel's.
+Received bytes go to the protocol, pings and closes are answered immediately, and the view's greenlet is woken if it is
+waiting for input. All limits in bytes and time are enforced here. The driver knows no event loop and no socket: those
+belong to the channel.
 
 * :meth:`Driver.start` watches the channel; :meth:`Driver._on_readable` is called whenever there is input.
 * A view calls :meth:`Driver.park`, :meth:`Driver.poll` and :meth:`Driver.write`, through its WebSocket.
-* The closing handshake (RFC 6455, section 7.1) begins in :meth:`Driver.close` or with the client's close frame; in the
-  end :meth:`Driver.drop` closes the channel.
+* The closing handshake (RFC 6455, section 7.1) begins in :meth:`Driver.close` or with the client's close frame;
+  :meth:`Driver.drop` finally closes the channel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Driver"]
 logger = logging.getLogger("django_websocket")
 
 RECEIVE_SIZE = 65536
-"""Bytes that one callback reads at most, so that other sockets get their turn."""
+"""Maximum bytes that one callback reads, so that other sockets are not starved."""
 
 LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
 """The same in the middle of a large message."""
@@ -37,7 +37,7 @@ LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
 class Driver(Waiter):
     """Moves bytes between one channel and one protocol connection.
 
-    ``on_closed()`` is called once, when the channel is closed: by the scheduler, or by a greenlet whose call found the
+    ``on_closed()`` is called once, when the channel is closed: by the scheduler, or by a greenlet that found the
     connection lost. ``path`` and ``peer`` (the client's address) are for the log.
     """
 
@@ -77,7 +77,7 @@ class Driver(Waiter):
         self.bytes_received = 0
         self.bytes_sent = 0
         self.latency: float | None = None
-        """Seconds between the latest answered ping and its pong."""
+        """Seconds between the latest answered ping and its pong; None before the first."""
         self.opened = channel.clock()
         self.peer = peer
         self._connection = connection
@@ -97,12 +97,12 @@ class Driver(Waiter):
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading waits for the view to take messages."""
+        """Whether reading is paused until the view takes messages."""
         return self._connection.full
 
     @property
     def buffered_amount(self) -> int:
-        """Bytes that the channel has not taken yet."""
+        """Bytes that the channel has not accepted yet."""
         return 0 if self._outbox is None else self._outbox.size
 
     @property
@@ -113,7 +113,7 @@ class Driver(Waiter):
     # Receiving, in the scheduler
 
     def start(self, trailing: bytes) -> None:
-        """Start reading; ``trailing`` came right behind the handshake."""
+        """Start reading; ``trailing`` are the bytes that followed the handshake."""
         self._watch()
         if trailing:
             self.bytes_received += len(trailing)
@@ -139,11 +139,11 @@ class Driver(Waiter):
             try:
                 waiter.switch(True)
             except Exception:
-                # No exception leaves a view, but one may leave a greenlet that it spawned.
-                logger.exception("A greenlet that waited for a websocket failed: %s", self._path)
+                # A view never raises here, but a greenlet that it spawned may.
+                logger.exception("Greenlet waiting for a websocket failed: %s", self._path)
 
     def _feed(self) -> bool:
-        """Read once and hand it to the protocol; False if there was nothing."""
+        """Read once and feed the protocol; False if there was no data."""
         connection = self._connection
         try:
             data = self._receive(RECEIVE_SIZE if connection.remaining < RECEIVE_SIZE else LARGE_RECEIVE_SIZE)
@@ -159,23 +159,23 @@ class Driver(Waiter):
         try:
             connection.receive_data(data)
         except Exception as error:
-            logger.exception("Reading from a websocket failed: %s", self._path)
+            logger.exception("Receiving from a websocket failed: %s", self._path)
             connection.fail(ProtocolError(f"internal error: {type(error).__name__}"))
         if connection.has_events:
             self._handle_events()
         return True
 
     def _handle_events(self) -> None:
-        """Handle whatever input has brought besides messages."""
+        """Handle all input except messages: pongs, flow control, pings, the close."""
         connection = self._connection
         connection.has_events = False
         if connection.pongs:
             self._take_pongs()
         if connection.full:
-            # Flow control: nothing is read while enough messages wait, so TCP pushes back.
+            # Flow control: reading stops while the queue is full, so TCP applies back-pressure.
             self._unwatch()
         if connection.pong is not None and self._outbox is None:
-            # While earlier bytes wait, only the latest ping is kept: a flood of pings takes no memory.
+            # While the outbox drains, the protocol bounds the pending pongs: a flood of pings can't exhaust memory.
             self._push(connection.take_output())
         if connection.ended:
             if connection.close_frame is not None and not connection.messages:
@@ -185,29 +185,29 @@ class Driver(Waiter):
     # Receiving, in the view's greenlet
 
     def took_message(self) -> None:
-        """The view took a message from the queue: reading may go on, and others may want to run."""
+        """The view took a message: resume reading if it was paused, and let others run if the budget is spent."""
         if self._connection.full and not self._messages:
             self._connection.resume()
             self._handle_events()
             self._watch()
-        self._spend()
+        self._consume_budget()
 
     def poll(self) -> None:
-        """Look for input now; let others run when there is none."""
+        """Check for input without blocking; let others run if there is none."""
         if self._connection.full and not self._messages:
             self.took_message()
         if not (self._is_lost or self._connection.full) and self._feed():
             self._wake()
-            self._spend()
+            self._consume_budget()
         else:
             self.pause()
 
     # Sending
 
     def write(self, data: bytes) -> None:
-        """Send ``data``, in order with all that was sent before; return once the channel has taken it.
+        """Send ``data`` after everything sent before; block until the channel has accepted it.
 
-        Raises OSError if the connection is lost, or takes nothing for ``WEBSOCKET_SEND_TIMEOUT`` seconds.
+        Raises OSError if the connection is lost, or makes no progress for ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
         if self._outbox is None and not self._is_lost:
             try:
@@ -231,9 +231,9 @@ class Driver(Waiter):
             self._outbox.wait_empty()
 
     def write_nowait(self, data: bytes) -> None:
-        """Send a data frame without blocking or raising; what the channel doesn't take waits in the outbox.
+        """Send a data frame without blocking or raising; what the channel doesn't accept goes to the outbox.
 
-        A client that has let more than ``WEBSOCKET_MAX_OUTBOX`` bytes wait is closed with 1013 instead.
+        If the outbox already holds more than ``WEBSOCKET_MAX_OUTBOX`` bytes, close with 1013 instead.
         """
         if self._outbox is not None and self._outbox.size > self._options.max_outbox:
             self.close(self._connection.close(CloseCode.TRY_AGAIN_LATER, "client is too slow"))
@@ -241,7 +241,7 @@ class Driver(Waiter):
             self._push(data)
 
     def _push(self, data: bytes) -> None:
-        """Send ``data`` without blocking or raising, whatever waits already: control frames are not counted."""
+        """Send ``data`` without blocking or raising, however full the outbox is: control frames don't count."""
         if self._is_lost or not data:
             return
         if self._outbox is None:
@@ -271,11 +271,11 @@ class Driver(Waiter):
     # Pings
 
     def ping(self) -> None:
-        """Send a ping whose pong updates :attr:`latency`; raises what :meth:`write` raises."""
+        """Send a ping; its pong updates :attr:`latency`. Raises what :meth:`write` raises."""
         self.write(self._next_ping())
 
     def ping_nowait(self) -> None:
-        """The same without blocking or raising; no ping where bytes wait to be sent, or nothing may be sent."""
+        """Send a ping without blocking or raising; does nothing if bytes are buffered or the connection is closing."""
         if self._outbox is None and self._connection.can_send and not self._connection.ended:
             self._push(self._next_ping())
 
@@ -292,28 +292,28 @@ class Driver(Waiter):
     # Closing
 
     def close(self, frame: bytes) -> None:
-        """Send the close ``frame`` (nothing if it was sent before) and see the closing handshake through."""
+        """Send the close ``frame`` (empty if already sent) and continue the closing handshake."""
         self._push(frame)
         self._wake()
         self._continue_closing()
 
     def finish(self) -> None:
-        """The view has taken all messages and seen the end: send the close frame that waited for that."""
+        """Send the pending close frame; called once the view has taken all messages and seen the end."""
         self._push(self._connection.take_close_frame())
         self._continue_closing()
 
     def _continue_closing(self) -> None:
-        """Take the closing handshake as far as it goes, within ``WEBSOCKET_CLOSE_TIMEOUT`` seconds.
+        """Advance the closing handshake as far as possible; it may take ``WEBSOCKET_CLOSE_TIMEOUT`` seconds in all.
 
         RFC 6455, section 7.1.1: the server closes first. It stops sending, then reads until the client has closed too,
-        so that no reset destroys what is still on its way.
+        so that no reset destroys data in flight.
         """
         connection = self._connection
         if self._is_lost or (connection.can_send and not connection.ended):
             return
         if self._deadline is None:
             self._deadline = self._channel.call_later(self._options.close_timeout, self._on_deadline)
-        self._watch()  # what a full queue held back is discarded now, up to the client's close frame
+        self._watch()  # reading was paused if the queue was full; now discard input up to the client's close frame
         if connection.ended and connection.close_sent is not None and self._outbox is None and not self._is_shut:
             self._is_shut = True
             try:
@@ -324,19 +324,19 @@ class Driver(Waiter):
     def _on_deadline(self) -> None:
         self._deadline = None
         if self._outbox is None:
-            # The view was too busy to take the messages before the close.
+            # The view did not take the messages before the close in time.
             self._push(self._connection.take_close_frame())
         self.drop()
 
     def time_out(self, reason: str) -> None:
-        """The client is gone: send 1011 in case it still reads, and close the channel."""
+        """Drop a client that stopped responding: send 1011 in case it still reads, then close the channel."""
         self._connection.fail(KeepaliveTimeout(reason))
         if self._outbox is None:
             self._push(self._connection.take_close_frame())
         self.drop()
 
     def drop(self, error: Exception | None = None) -> None:
-        """Close the channel now, and wake whoever waits for it. ``error`` is why, if it wasn't in order."""
+        """Close the channel now and wake all waiting greenlets. ``error`` is the cause of an abnormal close."""
         if self._is_lost:
             return
         self._is_lost = True

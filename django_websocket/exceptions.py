@@ -1,14 +1,14 @@
-"""What can go wrong, as one tree.
+"""The exception hierarchy.
 
 * :exc:`WebSocketException`
 
-  * :exc:`ConnectionClosed`: the socket can't be used any more.
+  * :exc:`ConnectionClosed`: the websocket is closed.
 
-    * :exc:`HandshakeAborted`: it never opened, because something replaced the view's ``101`` response.
+    * :exc:`HandshakeAborted`: it never opened, because the view's ``101`` response was replaced or could not be sent.
 
-  * :exc:`ConcurrencyError`: two greenlets wait on one socket.
-  * :exc:`HandshakeError`: the opening handshake is refused; it carries the HTTP response.
-  * :exc:`ProtocolError`: the peer broke the protocol; it carries the close code.
+  * :exc:`ConcurrencyError`: two greenlets wait for messages of one websocket.
+  * :exc:`HandshakeError`: the opening handshake is refused; carries the HTTP status and headers.
+  * :exc:`ProtocolError`: the peer broke the protocol; carries the close code.
 
     * :exc:`InvalidPayload` (1007), :exc:`PolicyViolation` (1008), :exc:`MessageTooBig` (1009),
       :exc:`KeepaliveTimeout` (1011)
@@ -41,9 +41,9 @@ class WebSocketException(Exception):
 class ConnectionClosed(WebSocketException):
     """The websocket is closed.
 
-    ``code`` and ``reason`` are what the client's close frame said: 1005 when it held no code, 1006 when there
-    was no close frame (RFC 6455, section 7.1.5). ``sent_code`` is the code of our own close frame, or None.
-    A view may let it out: that is a normal end of a websocket view.
+    ``code`` and ``reason`` are those of the client's close frame: 1005 if it had no code, 1006 if there was no
+    close frame (RFC 6455, section 7.1.5). ``sent_code`` is the code of our own close frame, or None.
+    A view need not catch it: letting it propagate is a normal way to end.
     """
 
     def __init__(self, code: int = 1006, reason: str = "", sent_code: int | None = None) -> None:
@@ -72,7 +72,7 @@ class ConcurrencyError(WebSocketException, RuntimeError):
 
 
 class HandshakeError(WebSocketException):
-    """An opening handshake is refused with HTTP ``status`` and ``headers`` (RFC 6455, section 4.2.2)."""
+    """Refuses an opening handshake with HTTP ``status`` and ``headers`` (RFC 6455, section 4.2.2)."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
@@ -85,7 +85,7 @@ class HandshakeError(WebSocketException):
 
 
 class ProtocolError(WebSocketException):
-    """The peer broke the protocol; the connection fails with close code :attr:`close_code`."""
+    """The peer broke the protocol; the connection is failed with :attr:`close_code`."""
 
     close_code = CloseCode.PROTOCOL_ERROR
 
@@ -95,19 +95,19 @@ class ProtocolError(WebSocketException):
 
 
 class InvalidPayload(ProtocolError):
-    """A text message or a close reason is not UTF-8, or compressed data can't be inflated."""
+    """A text message or a close reason is not UTF-8, or compressed data is invalid."""
 
     close_code = CloseCode.INVALID_DATA
 
 
 class PolicyViolation(ProtocolError):
-    """The peer does what no honest client does, such as a message of thousands of fragments."""
+    """The peer does what no legitimate client does, such as sending a message in thousands of fragments."""
 
     close_code = CloseCode.POLICY_VIOLATION
 
 
 class KeepaliveTimeout(ProtocolError):
-    """Nothing came from the peer for so long that it must be gone."""
+    """The peer did not answer a ping in time and is presumed gone."""
 
     close_code = CloseCode.INTERNAL_ERROR
 

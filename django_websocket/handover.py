@@ -1,19 +1,19 @@
-"""Hand-over: the handshake is an HTTP response, and the view that caused it lives on in a greenlet of its own.
+"""Hand-over: the handshake is an HTTP response, and the view that accepted it runs on in its own greenlet.
 
-A view that blocked inside Django's middleware would hold the whole chain open for as long as its socket lives. So the
-view runs in a new greenlet, and whoever called it (the *starter*) waits for its outcome:
+A view that blocked inside Django's middleware would keep the whole chain active for as long as its socket lives. So the
+view runs in a new greenlet, and its caller (the *starter*) waits for its outcome:
 
-* The view ends without having touched the socket. Its response or its exception is the starter's.
+* The view ends without touching the socket. Its response or exception goes to the starter.
 * The view accepts: its greenlet parks, and :meth:`Handover.start` returns :data:`ACCEPTED`. The starter answers 101 and
-  unwinds. Later the server either resumes the view, or aborts it because the 101 was never sent.
+  unwinds. Later the server either resumes the view or, if the 101 was never sent, aborts it.
 
-What makes this more than two switches:
+Why this is more than two switches:
 
-* A greenlet that blocks on a hub gets the hub as its parent. The view may have blocked before its outcome is known, so
-  it never ends towards its parent by accident: it makes the starter its parent before it ends, or switches to it.
-* An exception that left the view's greenlet would end the hub. :meth:`Handover._main` lets none out.
+* A greenlet that blocks on a hub gets the hub as its parent, and control passes to the parent when it ends. The view
+  may block before its outcome is known, so it sets the starter as its parent before it ends, or switches to it.
+* An exception that escaped the view's greenlet would end the hub. :meth:`Handover._main` catches all of them.
 * A new greenlet has an empty ``contextvars`` context. The view's gets a copy of the starter's.
-* The starter can be killed, or time out, while it waits. The view is ended then, too.
+* The starter can be killed, or time out, while it waits. That ends the view, too.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ logger = logging.getLogger("django_websocket")
 
 
 class State(Enum):
-    """Where a hand-over stands."""
+    """The state of a hand-over."""
 
     NEW = "new"
     RUNNING = "running"
-    """The view runs, or blocks, and its starter waits for it."""
+    """The view runs or blocks, and its starter waits for it."""
     PARKED = "parked"
-    """The view accepted and waits for its 101 to be on the wire."""
+    """The view accepted and waits for its 101 to be sent."""
     OPEN = "open"
-    """The view runs on its own; nobody waits for it."""
+    """The view runs independently; no starter waits for it."""
     ENDING = "ending"
-    """The starter was killed while it waited, and the view is told to end."""
+    """The starter was killed while it waited, and the view is being ended."""
     ENDED = "ended"
 
 
@@ -56,10 +56,10 @@ ACCEPTED: Final = _Accepted()
 
 
 class Handover:
-    """One run of ``view`` in a greenlet of its own.
+    """One run of ``view`` in its own greenlet.
 
     ``on_end(result, error)`` is called in the view's greenlet when the view ends after it was resumed (or aborted):
-    with what it returned, or with the exception that left it, of any kind.
+    with its return value, or with the exception that it raised, of any kind.
     """
 
     __slots__ = ("_error", "_greenlet", "_on_end", "_result", "_starter", "_view", "context", "state")
@@ -72,7 +72,7 @@ class Handover:
         self._result: Any = None
         self._error: BaseException | None = None
         self.context = contextvars.copy_context()
-        """The view's context; what is set in it before the start is seen by the view alone."""
+        """The view's context; values set in it before the start are visible to the view only."""
         self.state = State.NEW
 
     @property
@@ -95,14 +95,14 @@ class Handover:
         try:
             view_greenlet.switch()
         except BaseException:
-            # Not the view's: somebody killed the starter, or its time is up.
+            # Not the view's exception: the starter was killed or timed out.
             self._end_for_starter(view_greenlet)
             raise
         finally:
             self._starter = None
             if view_greenlet.dead or self.state is State.PARKED:
-                # Who switches to a dead greenlet, as a belated timer does, gets to its parent; so does a view that ends
-                # while it is parked, because its own time-out is raised in it. That must not be us.
+                # A switch to a dead greenlet (by a late timer, say) goes to its parent. So does control when a view
+                # ends while parked, because its own timeout was raised in it. That parent must not be the starter.
                 view_greenlet.parent = greenlet.getcurrent().parent or greenlet.getcurrent()
         if self.state is State.PARKED:
             return ACCEPTED
@@ -117,7 +117,7 @@ class Handover:
         return result
 
     def _end_for_starter(self, view_greenlet: greenlet.greenlet) -> None:
-        """End the view and wait until it has; if the starter is killed a second time, the view is left to itself."""
+        """End the view and wait until it has ended; if the starter is killed again, stop waiting."""
         self.state = State.ENDING
         view_greenlet.parent = greenlet.getcurrent()
         try:
@@ -139,7 +139,7 @@ class Handover:
         del view
         if self.state in (State.RUNNING, State.ENDING):
             if self.state is State.ENDING and isinstance(error, Exception):
-                logger.error("A websocket view failed while it was ended", exc_info=error)
+                logger.error("Websocket view failed while it was being ended", exc_info=error)
             self.state = State.ENDED
             self._greenlet = self._on_end = None
             starter = self._starter
@@ -153,26 +153,27 @@ class Handover:
             if on_end is not None:
                 on_end(result, error)
         except BaseException:
-            logger.exception("The end of a websocket view failed")
+            logger.exception("Cleanup after a websocket view failed")
         finally:
             del error  # its traceback refers to this frame
             self.state = State.ENDED
             self._greenlet = None
 
     def check_acceptable(self) -> None:
-        """Raise what :meth:`accept` would raise at once."""
+        """Raise what :meth:`accept` would raise immediately."""
         if not self.is_current:
-            raise RuntimeError("a websocket is accepted by its view; only then may other greenlets use it")
+            raise RuntimeError("a websocket must be accepted in its view's greenlet before other greenlets can use it")
         if self.state is State.ENDING:
             raise greenlet.GreenletExit
         if self.state is not State.RUNNING:
-            raise RuntimeError(f"a view that is {self.state.value} can't accept its websocket")
+            raise RuntimeError(f"can't accept a websocket whose view is {self.state.value}")
 
     def accept(self) -> None:
-        """Park the view; return once the server resumes it.
+        """Park the view; returns once the server resumes it.
 
-        Raises what :meth:`abort` is called with, if the 101 never reaches the client. Only the view's own greenlet may
-        accept: RuntimeError otherwise. A view that catches its GreenletExit and goes on gets another one here.
+        Raises the exception passed to :meth:`abort` if the 101 never reaches the client, RuntimeError if the caller is
+        not the view's own greenlet or the view has accepted before, and GreenletExit if the view is being ended: a view
+        that caught its first GreenletExit gets another one here.
         """
         self.check_acceptable()
         starter = self._starter
@@ -182,13 +183,13 @@ class Handover:
             starter.switch()
         except BaseException:
             if self.state is State.PARKED:
-                self.state = State.OPEN  # a time-out of its own, say: there is nothing to resume
+                self.state = State.OPEN  # for example by a timeout of its own: nothing to resume
             raise
 
     # In the server
 
     def resume(self) -> None:
-        """Let the parked view go on; called once its 101 is on the wire, from the hub or where it does no harm.
+        """Resume the parked view; called once its 101 is sent, from the hub or a greenlet that may become its parent.
 
         Returns when the view blocks or ends.
         """
@@ -200,14 +201,14 @@ class Handover:
         view_greenlet.switch()
 
     def abort(self, error: BaseException) -> None:
-        """Raise ``error`` where the view is, be it parked or open; nothing happens if it has ended.
+        """Raise ``error`` in the view, whether parked or open; does nothing if it has ended.
 
         Called from the hub. Returns when the view blocks or ends.
         """
         view_greenlet = self._greenlet
         if view_greenlet is None or view_greenlet.dead:
             return
-        assert not self.is_current, "a view does not abort itself"
+        assert not self.is_current, "a view can't abort itself"
         self.state = State.OPEN
         view_greenlet.parent = greenlet.getcurrent()
         view_greenlet.throw(error)

@@ -1,9 +1,9 @@
-"""The opening handshake of a Django request: the view runs, accepts, and lives on when its 101 is sent.
+"""The opening handshake of a Django request: the view runs, accepts, and continues once its 101 is sent.
 
-In order: :func:`serve_websocket` starts the view in a greenlet of its own (:mod:`.handover`). The view's first use of
-the socket calls :meth:`Opening.accept`, which makes the 101 and parks the view. The response unwinds through the
+In order: :func:`serve_websocket` starts the view in its own greenlet (:mod:`.handover`). The view's first use of
+the socket calls :meth:`Opening.accept`, which builds the 101 and parks the view. The response unwinds through the
 middleware; the server sends it and calls :meth:`Opening.open`, or :meth:`Opening.abort` if it could not.
-:meth:`Opening._end` runs when the view has ended.
+:meth:`Opening._end` runs when the view ends.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ __all__ = ["Opening", "refuse", "serve_websocket"]
 logger = logging.getLogger("django.request")
 
 _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "content-type", "transfer-encoding"})
-"""Headers of the 101 that the handshake itself sets, or that make no sense on it."""
+"""Headers that the handshake itself sets on the 101, or that make no sense there."""
 
 
 def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:
-    """The response for a refused handshake, logged with its reason."""
+    """Return the response for a refused handshake, and log the reason."""
     response = HttpResponse(f"{error}\n", status=error.status, headers=error.headers, content_type="text/plain")
     log_response(
         "%s: %s (%s)",
@@ -69,9 +69,10 @@ def serve_websocket(
     kwargs: Mapping[str, Any],
     overrides: Mapping[str, Any],
 ) -> HttpResponseBase:
-    """Run ``view`` in a greenlet of its own; returns its response, or the 101 if it accepted the websocket.
+    """Run ``view`` in its own greenlet; return its response, or the 101 if it accepted the websocket.
 
-    ``overrides`` are the options of the view's decorator. Raises what the view raises before it accepts.
+    ``overrides`` are the options of the view's decorator. A foreign origin gets a 403. Raises what the view raises
+    before it accepts.
     """
     if overrides:
         websocket.configure(resolve_options(overrides))
@@ -111,14 +112,14 @@ class Opening:
     # In the request's greenlet
 
     def run(self) -> HttpResponseBase:
-        """Run the view; returns its response, or the 101 if it accepted."""
+        """Run the view; return its response, or the 101 if it accepted."""
         websocket, request = self._websocket, self._request
         assert request is not None, "an opening runs once"
         websocket.bind(self.accept, self._handover)
         try:
             result = self._handover.start()
         finally:
-            # A view that a decorator within this one serves has its own hand-over by now.
+            # A decorator nested in this one may have started its own hand-over.
             if not self.is_waiting and websocket.handover is self._handover:
                 websocket.bind(None, None)
             self._loan.collect()
@@ -140,8 +141,8 @@ class Opening:
             move_context(copy_context())
         self._loan.take()
         try:
-            # Called with its request alone, a view takes no room on the C stack. What lies there is copied at each
-            # switch to and from the view, so a thousand busy sockets feel it.
+            # Calling the view with only its request uses no C stack. Anything on the C stack is copied at every switch
+            # to and from the view, which a thousand busy sockets would notice.
             bare = not (self._args or self._kwargs)
             result = view(request) if bare else view(request, *self._args, **self._kwargs)
         finally:
@@ -151,7 +152,7 @@ class Opening:
         return result
 
     def accept(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> None:
-        """Make the 101 and park the view; returns once the websocket is open. See :meth:`.WebSocket.accept`."""
+        """Build the 101 and park the view; returns once the websocket is open. See :meth:`.WebSocket.accept`."""
         response = self._switching_protocols(subprotocol, headers)
         handover = self._handover
         handover.check_acceptable()
@@ -168,7 +169,7 @@ class Opening:
     def _switching_protocols(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> SwitchingProtocols:
         websocket = self._websocket
         handshake = websocket.handshake
-        assert handshake is not None, "a websocket keeps its handshake until it is open"
+        assert handshake is not None, "a websocket keeps its handshake until it opens"
         if subprotocol is None:
             subprotocol = handshake.choose_subprotocol(websocket.options.subprotocols)
             if subprotocol is None and handshake.subprotocols and self._request is not None:
@@ -178,7 +179,7 @@ class Opening:
         response = SwitchingProtocols()
         for name, value in (headers or {}).items():
             if name.lower() in _RESERVED_HEADERS or name.lower().startswith("sec-websocket-"):
-                raise ValueError(f"the header {name} is not the view's to set")
+                raise ValueError(f"a view may not set the header {name}")
             response[name] = value
         response["Sec-WebSocket-Accept"] = accept_key(handshake.key)
         if subprotocol is not None:
@@ -200,7 +201,7 @@ class Opening:
         return self._handover.state is State.PARKED
 
     def open(self, channel: Channel, peer: str, trailing: bytes, owner: object) -> None:
-        """The 101 is sent: open the websocket on ``channel`` and resume the view. See :meth:`.Acceptance.open`."""
+        """Open the websocket on ``channel`` and resume the view. See :meth:`.Acceptance.open`."""
         websocket = self._websocket
         driver = websocket.attach(channel, peer, owner, partial(registry.closed, websocket))
         registry.opened(websocket)
@@ -208,7 +209,7 @@ class Opening:
         if self.is_waiting:
             self._handover.resume()
             return
-        # It gave up since the 101 went out, by a time-out of its own, say.
+        # The view gave up after the 101 was sent, for example by a timeout of its own.
         websocket.close(CloseCode.INTERNAL_ERROR)
         if self._handover.state is State.ENDED:
             registry.view_ended(websocket)
@@ -216,7 +217,7 @@ class Opening:
             self._handover.abort(GreenletExit())
 
     def abort(self) -> None:
-        """The 101 was not sent: end the view."""
+        """End the view because the 101 was not sent. See :meth:`.Acceptance.abort`."""
         self._websocket.abort()
 
     # In the view's greenlet, when the view has ended after its accept
@@ -271,7 +272,7 @@ def _send_closed(websocket: WebSocket, driver: Driver, request: HttpRequest) -> 
 
 
 def _report(request: HttpRequest, path: str, error: BaseException) -> None:
-    """Log the traceback of a view's exception, once, and tell error trackers, as Django does for responses."""
+    """Log a view's exception once and send ``got_request_exception``, as Django does for responses."""
     try:
         raise error
     except BaseException:

@@ -1,4 +1,4 @@
-"""What a socket did not take at once: the bytes wait here and go out as the socket takes them."""
+"""The outbox: bytes that the socket did not accept immediately, sent as it becomes writable."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """The unsent bytes of one channel, while there are any.
+    """The unsent bytes of one channel; exists only while there are any.
 
-    ``on_empty(sent)`` is called by the scheduler when the last byte has gone out; ``on_failure(error)`` when the
+    ``on_empty(sent)`` is called by the scheduler when the last byte has been sent; ``on_failure(error)`` when the
     connection is lost, or nothing could be sent for ``timeout`` seconds. Neither is called after :meth:`abort`.
     """
 
@@ -41,9 +41,9 @@ class Outbox:
         on_failure: Callable[[Exception], None],
     ) -> None:
         self.size = 0
-        """Bytes that wait."""
+        """Bytes still to be sent."""
         self.sent = 0
-        """Bytes that went out so far."""
+        """Bytes sent so far."""
         self._channel = channel
         self._on_empty = on_empty
         self._on_failure = on_failure
@@ -56,12 +56,12 @@ class Outbox:
         channel.watch_writable(self._on_writable, self._on_lost)
 
     def append(self, data: bytes) -> None:
-        """Queue ``data`` behind all that waits."""
+        """Append ``data`` to the queue."""
         self._parts.append(memoryview(data))
         self.size += len(data)
 
     def wait_empty(self) -> None:
-        """Block the caller until everything is sent; raises ConnectionResetError if that will not happen."""
+        """Block the caller until everything is sent. Raises ConnectionResetError if the outbox is aborted first."""
         waiter = _Waiter()
         self._waiters.append(waiter)
         try:
@@ -69,14 +69,14 @@ class Outbox:
         finally:
             waiter.greenlet = None
         if not done:
-            raise ConnectionResetError("the connection was lost before all was sent")
+            raise ConnectionResetError("connection lost before all data was sent")
 
     def abort(self) -> None:
-        """Drop what waits, and wake those that wait for it."""
+        """Discard the unsent bytes and wake the greenlets in :meth:`wait_empty`."""
         self._stop()
         self._parts.clear()
         self.size = 0
-        self._release(False)
+        self._wake_waiters(False)
 
     def _on_writable(self, _: int) -> None:
         parts = self._parts
@@ -98,7 +98,7 @@ class Outbox:
                 return
             parts.popleft()
         self._stop()
-        self._release(True)
+        self._wake_waiters(True)
         self._on_empty(self.sent)
 
     def _on_lost(self) -> None:
@@ -109,7 +109,7 @@ class Outbox:
         if left > 0:
             self._timer = self._channel.call_later(left, self._check_progress)
             return
-        self._on_failure(TimeoutError(f"the client took nothing for {self._timeout} seconds"))
+        self._on_failure(TimeoutError(f"client accepted no data for {self._timeout} seconds"))
 
     def _stop(self) -> None:
         if not self._stopped:
@@ -117,14 +117,14 @@ class Outbox:
             self._channel.unwatch_writable()
             self._timer.cancel()
 
-    def _release(self, done: bool) -> None:
+    def _wake_waiters(self, done: bool) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             self._channel.call_later(0, waiter.resume, done)
 
 
 class _Waiter:
-    """A greenlet that waits, as long as it does."""
+    """A greenlet in :meth:`Outbox.wait_empty`; None once it no longer waits."""
 
     __slots__ = ("greenlet",)
 
@@ -132,6 +132,6 @@ class _Waiter:
         self.greenlet: greenlet.greenlet | None = greenlet.getcurrent()
 
     def resume(self, done: bool) -> None:
-        """Switch to it, unless something else has resumed it already."""
+        """Switch to the greenlet, unless something else has already resumed it."""
         if self.greenlet is not None:
             self.greenlet.switch(done)

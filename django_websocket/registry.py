@@ -1,7 +1,7 @@
-"""The open websockets of this process, and who is told about them.
+"""The open websockets of this process, and the observers of their events.
 
-A websocket is in the registry from its ``101`` until both its socket is closed and its view has ended; either may come
-first. A :class:`SocketObserver` learns of all three events without knowing what moves the bytes.
+A websocket stays in the registry from its ``101`` until its socket is closed and its view has ended, in either order. A
+:class:`SocketObserver` is notified of all three events, independently of the transport.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ logger = logging.getLogger("django_websocket")
 
 
 class SocketObserver:
-    """What an observer may override. It is called by the scheduler at times, so it must not block."""
+    """Base class of observers. The scheduler may call any method, so none may block."""
 
     def socket_opened(self, websocket: WebSocket) -> None:
         """The ``101`` is sent; the view has not been resumed yet."""
 
     def socket_closed(self, websocket: WebSocket) -> None:
-        """The socket is closed; its view may go on for a while."""
+        """The socket is closed; its view may still be running."""
 
     def view_ended(self, websocket: WebSocket) -> None:
         """The view has ended; its socket may still be in its closing handshake."""
@@ -33,7 +33,7 @@ class Registry:
     """The open websockets, in the order in which they were opened."""
 
     def __init__(self) -> None:
-        self._sockets: dict[WebSocket, bool] = {}  # whether one of socket and view has ended
+        self._sockets: dict[WebSocket, bool] = {}  # value: whether the socket or the view has ended
         self._observers: tuple[SocketObserver, ...] = ()
 
     def __len__(self) -> int:
@@ -46,42 +46,42 @@ class Registry:
         return websocket in self._sockets
 
     def subscribe(self, observer: SocketObserver) -> None:
-        """Tell ``observer`` from now on; a second time does nothing."""
+        """Start notifying ``observer``; does nothing if it is already subscribed."""
         if observer not in self._observers:
             self._observers += (observer,)
 
     def unsubscribe(self, observer: SocketObserver) -> None:
-        """Tell ``observer`` no more."""
+        """Stop notifying ``observer``."""
         self._observers = tuple(one for one in self._observers if one is not observer)
 
     def opened(self, websocket: WebSocket) -> None:
-        """Its socket was opened."""
+        """Add a websocket whose socket was opened, and notify the observers."""
         self._sockets[websocket] = False
         for observer in self._observers:
             try:
                 observer.socket_opened(websocket)
             except Exception:
-                logger.exception("%r failed on an opened websocket", observer)
+                logger.exception("%r failed to handle the opening of a websocket", observer)
 
     def closed(self, websocket: WebSocket) -> None:
-        """Its socket was closed."""
-        self._half_done(websocket)
+        """Record that the socket was closed, and notify the observers."""
+        self._mark_ended(websocket)
         for observer in self._observers:
             try:
                 observer.socket_closed(websocket)
             except Exception:
-                logger.exception("%r failed on a closed websocket", observer)
+                logger.exception("%r failed to handle the close of a websocket", observer)
 
     def view_ended(self, websocket: WebSocket) -> None:
-        """Its view has ended."""
-        self._half_done(websocket)
+        """Record that the view has ended, and notify the observers."""
+        self._mark_ended(websocket)
         for observer in self._observers:
             try:
                 observer.view_ended(websocket)
             except Exception:
-                logger.exception("%r failed on the end of a websocket's view", observer)
+                logger.exception("%r failed to handle the end of a websocket view", observer)
 
-    def _half_done(self, websocket: WebSocket) -> None:
+    def _mark_ended(self, websocket: WebSocket) -> None:
         if self._sockets.get(websocket):
             del self._sockets[websocket]
         elif websocket in self._sockets:
@@ -89,4 +89,4 @@ class Registry:
 
 
 registry = Registry()
-"""The one of this process."""
+"""The registry of this process."""

@@ -1,4 +1,4 @@
-"""A view's greenlet that waits for its socket, and that lets others run when it never has to wait."""
+"""Parks a view's greenlet until its socket has input, and makes a busy view yield to others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .exceptions import ConcurrencyError
 __all__ = ["Waiter"]
 
 BUDGET = 64
-"""Messages that a view may receive and send in one go before others get their turn."""
+"""Messages that a view may receive and send before it must let others run."""
 
 
 class Waiter:
-    """At most one greenlet that waits, and the budget of those that don't."""
+    """Holds at most one parked greenlet, and the message budget of a view that never parks."""
 
     __slots__ = ("_budget", "_channel", "_park", "_waiter", "_wake_scheduled")
 
@@ -31,7 +31,7 @@ class Waiter:
             raise ConcurrencyError("another greenlet already waits for a message of this websocket")
 
     def park(self, timeout: float | None) -> bool:
-        """Block the calling greenlet until it is woken; False if ``timeout`` seconds passed first.
+        """Block the calling greenlet until it is woken; return False if ``timeout`` seconds pass first.
 
         Raises ConcurrencyError if another greenlet is parked.
         """
@@ -54,7 +54,7 @@ class Waiter:
             waiter.switch(False)
 
     def _wake(self) -> None:
-        """Have the scheduler wake the parked greenlet, if there is one; may be called from any greenlet."""
+        """Schedule the wake-up of the parked greenlet, if any; may be called from any greenlet."""
         if self._waiter is not None and not self._wake_scheduled:
             self._wake_scheduled = True
             self._channel.call_later(0, self._on_wake)
@@ -66,11 +66,11 @@ class Waiter:
             waiter.switch(True)
 
     def pause(self) -> None:
-        """Let others run."""
+        """Reset the budget and let others run."""
         self._budget = BUDGET
         self._channel.pause()
 
-    def _spend(self) -> None:
+    def _consume_budget(self) -> None:
         """Count one message; let others run once the budget is spent."""
         self._budget -= 1
         if self._budget <= 0:

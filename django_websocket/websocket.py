@@ -1,4 +1,4 @@
-"""The object that views hold: ``request.websocket``."""
+"""``request.websocket``, the object that views use."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .protocol.handshake import Handshake
 
 __all__ = ["WebSocket"]
 
-_NONES_AFTER_CLOSE = 1000
-"""A view that waits on after it was told so often that the socket is closed gets an exception instead: it would
-loop for ever otherwise."""
+_MAX_WAITS_AFTER_CLOSE = 1000
+"""Calls of wait() that return None on a closed socket. After that it raises ConnectionClosed, to stop views that ignore
+None from looping forever."""
 
 
 class WebSocket:
-    """One websocket, server side, for plain blocking code.
+    """A server-side websocket for plain blocking code.
 
-    The first use of it accepts the connection: until then the view may still return an ordinary response. Any greenlet
-    may send; only one at a time may wait.
+    The first use accepts the connection; until then the view may still return an ordinary response. Any greenlet may
+    send; only one at a time may wait.
     """
 
     __slots__ = (
@@ -40,7 +40,7 @@ class WebSocket:
         "_connection",
         "_driver",
         "_messages",
-        "_nones",
+        "_waits_after_close",
         "handover",
         "handshake",
         "options",
@@ -55,22 +55,22 @@ class WebSocket:
         self.handshake: Handshake | None = handshake
         """The client's handshake; None once the websocket is open."""
         self.handover: Handover | None = None
-        """The run of its view; None before and where it was answered without one."""
+        """The run of its view; None before the view starts, or if it returned without accepting."""
         self.owner: object = None
         """The server, or the test client, that opened it."""
         self.options = options
         self.path = path
         self.session_key: str | None = None
-        """The session that opened it, if one is watched for it."""
+        """The key of the session that opened it, once that session is watched; else None."""
         self.subprotocol: str | None = None
-        """The agreed subprotocol, None without one; known from the accept on."""
+        """The negotiated subprotocol, or None; known after the accept."""
         self.release_database: Callable[[], None] | None = None
-        """Called once in the view's greenlet when one wait has lasted ``options.release_db_after`` seconds."""
+        """Called once in the view's greenlet when a wait has lasted ``options.release_db_after`` seconds."""
         self._accept: Callable[[str | None, Mapping[str, str] | None], None] | None = None
         self._driver: Driver | None = None
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
         self._messages = self._connection.messages
-        self._nones = 0
+        self._waits_after_close = 0
 
     def __repr__(self) -> str:
         state = "connecting" if self._driver is None else "closed" if self.closed else "open"
@@ -79,24 +79,25 @@ class WebSocket:
     # Opening
 
     def accept(self, subprotocol: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Accept the connection now, rather than at the first use of the socket.
+        """Accept the connection now, rather than on the first use of the socket.
 
-        ``subprotocol`` must be one that the client offered; without it the first of ``WEBSOCKET_SUBPROTOCOLS`` that the
-        client offered is taken. ``headers`` are added to the ``101`` response. Returns once the response is sent.
+        ``subprotocol`` must be one that the client offered; by default it is the first of ``WEBSOCKET_SUBPROTOCOLS``
+        that the client offered. ``headers`` are added to the ``101`` response. Returns once the response is sent.
 
-        Raises ValueError for a subprotocol that was not offered or a header that is not the view's to set,
-        RuntimeError if the connection was accepted before or this isn't the view's own greenlet, and
-        :exc:`HandshakeAborted` if the response never reached the client.
+        Raises ValueError for a subprotocol that was not offered or a header that a view may not set,
+        RuntimeError if the connection was already accepted or the caller isn't the view's own greenlet,
+        TransactionManagementError inside an atomic block nested in that of ATOMIC_REQUESTS, and
+        :exc:`HandshakeAborted` if the response could not be sent.
         """
         accept = self._accept
         if self._driver is not None or accept is None:
             if self._connection.ended and self._driver is None:
                 raise HandshakeAborted()
-            raise RuntimeError("the websocket was accepted before, or its view has answered the request already")
+            raise RuntimeError("the websocket was already accepted, or its view has already answered the request")
         accept(subprotocol, headers)
 
     def _accepted_driver(self) -> Driver:
-        """The driver, after an accept if need be."""
+        """Return the driver; accept first if necessary."""
         if self._driver is None:
             self.accept()
             assert self._driver is not None, "accept() returns when the socket is open"
@@ -105,9 +106,10 @@ class WebSocket:
     # Receiving
 
     def wait(self, timeout: float | None = None) -> Message | None:
-        """The next message: ``str`` for text, ``bytes`` for binary; None once the connection is closed.
+        """Return the next message: ``str`` for text, ``bytes`` for binary; None once the connection is closed.
 
-        Raises TimeoutError if none comes within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet waits.
+        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet is
+        waiting, :exc:`ConnectionClosed` after returning None a thousand times, and what :meth:`accept` raises.
         """
         messages = self._messages
         driver = self._driver
@@ -125,7 +127,7 @@ class WebSocket:
             and not (messages or connection.ended)  # an accept may have brought some
             and connection.close_sent is None
         ):
-            # What nearly every wait is: one switch to the scheduler and back.
+            # The common case: one switch to the scheduler and back.
             driver.park(None)
             if messages and not connection.full:
                 return messages.pop(0)
@@ -159,20 +161,23 @@ class WebSocket:
 
     def _closed_while_waiting(self, driver: Driver) -> None:
         driver.finish()
-        self._nones += 1
-        if self._nones > 1:
+        self._waits_after_close += 1
+        if self._waits_after_close > 1:
             driver.pause()
-        if self._nones > _NONES_AFTER_CLOSE:
+        if self._waits_after_close > _MAX_WAITS_AFTER_CLOSE:
             self._raise_closed()
 
     def read(self, fallback: Any = None) -> Any:
-        """A message that has arrived, or ``fallback``; never blocks, but lets others run when there is none."""
+        """Return a message that has already arrived, or ``fallback``.
+
+        Never blocks after the accept, but lets others run if there is none.
+        """
         if self._messages or self.has_messages():
             return self.wait()
         return fallback
 
     def count_messages(self) -> int:
-        """How many messages have arrived that were not taken yet."""
+        """Return the number of messages that have arrived and not been taken yet."""
         driver = self._accepted_driver()
         driver.poll()
         if not self._messages and self._connection.close_frame is not None:
@@ -180,16 +185,16 @@ class WebSocket:
         return len(self._messages)
 
     def has_messages(self) -> bool:
-        """Whether a message has arrived that was not taken yet."""
+        """Whether a message has arrived and not been taken yet."""
         return self.count_messages() > 0
 
     def __iter__(self) -> Iterator[Message]:
-        """Messages until the client has closed."""
+        """Yield messages until the connection is closed."""
         while (message := self.wait()) is not None:
             yield message
 
     def wait_json(self, timeout: float | None = None) -> Any:
-        """The next message, parsed as JSON; None once the connection is closed.
+        """Return the next message, parsed as JSON; None once the connection is closed.
 
         Raises :exc:`json.JSONDecodeError` (a ValueError) if it isn't JSON, and what :meth:`wait` raises.
         """
@@ -199,12 +204,12 @@ class WebSocket:
     # Sending
 
     def send(self, message: object, *, compress: bool | None = None) -> None:
-        """Send a message; return when the kernel has it.
+        """Send a message; block until the kernel has accepted it.
 
-        ``str`` goes out as text, bytes-like as binary, anything else as the text ``str(message)``. ``compress=False``
-        sends it as it is though compression was agreed on.
+        ``str`` is sent as text, bytes-like objects as binary, anything else as the text ``str(message)``.
+        ``compress=False`` sends it uncompressed even if compression was negotiated; True compresses even short ones.
 
-        Raises :exc:`ConnectionClosed` if the connection is closed, or the client takes nothing for
+        Raises :exc:`ConnectionClosed` if the connection is closed, or the client accepts no data for
         ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
         driver = self._driver or self._accepted_driver()
@@ -232,7 +237,7 @@ class WebSocket:
         self.send(json.dumps(obj, cls=DjangoJSONEncoder), compress=compress)
 
     def ping(self) -> None:
-        """Send a ping now; the answer updates :attr:`latency`. Raises what :meth:`send` raises."""
+        """Send a ping now; its pong updates :attr:`latency`. Raises what :meth:`send` raises."""
         driver = self._accepted_driver()
         if self._connection.state is not State.OPEN:
             self._raise_closed()
@@ -244,9 +249,9 @@ class WebSocket:
     # Closing
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Start the closing handshake (RFC 6455, section 7.1.2); the server sees it through.
+        """Start the closing handshake (RFC 6455, section 7.1.2); the server completes it.
 
-        A second call does nothing. Before the accept it accepts and then closes, so that the browser sees the code.
+        A second call does nothing. If not accepted yet, accepts and then closes, so that the browser gets the code.
         Raises ValueError for a code that may not be sent (section 7.4) or a reason over 123 bytes of UTF-8.
         """
         if self._driver is None and not self._connection.ended:
@@ -259,7 +264,7 @@ class WebSocket:
     def _raise_closed(self, error: OSError | None = None) -> NoReturn:
         connection = self._connection
         if error is not None:
-            error.__traceback__ = None  # whose frames refer to this
+            error.__traceback__ = None  # its frames refer to this object
         closed = ConnectionClosed(*connection.close_received, connection.close_sent)
         raise closed from connection.failure or error
 
@@ -270,7 +275,7 @@ class WebSocket:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether the websocket can no longer send."""
         return not self._connection.can_send
 
     @property
@@ -288,7 +293,7 @@ class WebSocket:
 
     @property
     def buffered_amount(self) -> int:
-        """Bytes sent that the kernel has not taken yet."""
+        """Bytes passed to :meth:`send` that the kernel has not accepted yet."""
         return 0 if self._driver is None else self._driver.buffered_amount
 
     # For the opening handshake and the server
@@ -300,7 +305,7 @@ class WebSocket:
 
     @property
     def driver(self) -> Driver | None:
-        """What moves its bytes; None before the accept."""
+        """The driver that moves its bytes; None before the accept."""
         return self._driver
 
     @property
@@ -311,7 +316,7 @@ class WebSocket:
     def bind(
         self, accept: Callable[[str | None, Mapping[str, str] | None], None] | None, handover: Handover | None
     ) -> None:
-        """Set what accepts the connection and what runs its view; None once neither is possible any more."""
+        """Set the function that accepts the connection and the run of its view; None once it can't be accepted."""
         self._accept = accept
         self.handover = handover
 
@@ -323,7 +328,7 @@ class WebSocket:
         self._messages = self._connection.messages
 
     def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[], None]) -> Driver:
-        """The ``101`` is sent: from now on bytes go through ``channel``; the driver has not been started yet."""
+        """Connect to ``channel`` once the ``101`` is sent; return the driver, which has not been started yet."""
         self._driver = Driver(channel, self._connection, self.options, on_closed, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None
@@ -331,14 +336,14 @@ class WebSocket:
         return self._driver
 
     def abort(self) -> None:
-        """The ``101`` never reached the client: end the parked view with :exc:`HandshakeAborted`."""
+        """End the parked view with :exc:`HandshakeAborted`, because the ``101`` could not be sent."""
         self._accept = None
         self._connection.receive_eof()
         if self.handover is not None:
             self.handover.abort(HandshakeAborted())
 
     def kill(self) -> None:
-        """End the view, wherever it is, and drop the socket; called by the scheduler."""
+        """End the view, whatever it is doing, and drop the socket; called by the scheduler."""
         if self.handover is not None:
             self.handover.abort(GreenletExit())
         if self._driver is not None:

@@ -240,13 +240,13 @@ def test_an_exception_of_on_end_is_logged_and_goes_no_further(
             block()
     block()
     assert handover.state is State.ENDED
-    assert [record.getMessage() for record in caplog.records] == ["The end of a websocket view failed"]
+    assert [record.getMessage() for record in caplog.records] == ["Cleanup after a websocket view failed"]
 
 
 def test_only_the_views_own_greenlet_accepts() -> None:
     def view(run: Run) -> str:
         def helper() -> str:
-            with pytest.raises(RuntimeError, match="accepted by its view"):
+            with pytest.raises(RuntimeError, match="accepted in its view's greenlet"):
                 run.accept()
             return "refused"
 
@@ -256,7 +256,7 @@ def test_only_the_views_own_greenlet_accepts() -> None:
     run = Run(view)
     assert run.handover.start() == "response"
     assert run.steps == ["refused"]
-    with pytest.raises(RuntimeError, match="accepted by its view"):
+    with pytest.raises(RuntimeError, match="accepted in its view's greenlet"):
         run.accept()
 
 
@@ -404,7 +404,7 @@ def test_an_error_in_the_clean_up_of_an_ended_view_is_logged(caplog: pytest.LogC
     _, outcome = kill_starter_while_it_waits(view)
     assert isinstance(outcome, greenlet.GreenletExit)
     [record] = caplog.records
-    assert (record.levelno, record.getMessage()) == (logging.ERROR, "A websocket view failed while it was ended")
+    assert (record.levelno, record.getMessage()) == (logging.ERROR, "Websocket view failed while it was being ended")
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
 

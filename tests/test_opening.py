@@ -250,7 +250,7 @@ def test_a_second_accept_is_refused(site: Site) -> None:
 
 
 def test_only_the_views_own_greenlet_accepts(site: Site) -> None:
-    assert b"accepted by its view" in site.shake_hands("/opening/foreign_accept/").body
+    assert b"accepted in its view's greenlet" in site.shake_hands("/opening/foreign_accept/").body
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Websocket views without a server: the same driver, over a channel in memory."""
+"""Test websocket views without a server: the real driver over an in-memory channel."""

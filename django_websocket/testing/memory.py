@@ -1,6 +1,6 @@
-"""A channel in memory: no socket, no thread, and a clock that moves only when it is told to.
+"""An in-memory channel: no socket, no thread, and a clock that only moves on request.
 
-So every run is the same. The scheduler's greenlet is the one that calls :meth:`MemoryScheduler.run`; callbacks and the
+So runs are deterministic. The scheduler's greenlet is the one that calls :meth:`MemoryScheduler.run`; callbacks and the
 greenlets that they wake run inside that call, which returns once nothing is left to do.
 """
 
@@ -18,14 +18,14 @@ from ..channel import Timer
 __all__ = ["MemoryChannel", "MemoryPeer", "MemoryScheduler", "connect"]
 
 BUFFER_SIZE = 256 * 1024
-"""Bytes that either side may send before the other has received some."""
+"""Bytes that may be in flight in each direction."""
 
 MAX_ROUNDS = 100_000
-"""Rounds of a run in which nothing comes to rest, before that is taken for an endless loop."""
+"""Rounds after which a run that never becomes idle is treated as an endless loop."""
 
 
 class _Call:
-    """A call that is due later."""
+    """A scheduled call."""
 
     __slots__ = ("args", "callback")
 
@@ -38,7 +38,7 @@ class _Call:
 
 
 class MemoryScheduler:
-    """Calls what is due, on a clock of its own, and what its channels watch for."""
+    """Runs scheduled calls, on its own clock, and the callbacks of its channels."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -49,28 +49,29 @@ class MemoryScheduler:
         self._running: greenlet.greenlet | None = None
 
     def clock(self) -> float:
-        """The seconds that runs have let pass."""
+        """Seconds that have passed in all runs."""
         return self._now
 
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Call ``callback(*args)`` in a run, once ``seconds`` have passed."""
+        """Call ``callback(*args)`` during a run, once ``seconds`` have passed."""
         call = _Call(callback, args)
         heapq.heappush(self._calls, (self._now + seconds, next(self._order), call))
         return call
 
     def spawn(self, function: Callable[..., object], *args: Any) -> greenlet.greenlet:
-        """Run ``function(*args)`` in a greenlet of its own, from the next run on."""
+        """Start ``function(*args)`` in a new greenlet, in the next round."""
         started = greenlet.greenlet(function)
         self.call_later(0, started.switch, *args)
         return started
 
     def run(self, seconds: float = 0) -> None:
-        """Let ``seconds`` pass, and everything happen that happens in them.
+        """Advance the clock by ``seconds`` and run everything due in that time.
 
-        Called by the greenlet that made the scheduler, for greenlets that have parked end there.
+        Only the greenlet that created the scheduler may call this: greenlets that have parked end there. Raises
+        RuntimeError in another greenlet, inside another run, and if the run does not become idle.
         """
         if self._running is not None or greenlet.getcurrent() is not self._owner:
-            raise RuntimeError("the scheduler is running already, or was made in another greenlet")
+            raise RuntimeError("the scheduler is already running, or was created in another greenlet")
         self._running = greenlet.getcurrent()
         end = self._now + seconds
         try:
@@ -82,29 +83,29 @@ class MemoryScheduler:
                     self._now = max(self._now, self._calls[0][0])
         finally:
             self._running = None
-        raise RuntimeError(f"something is still going on after {MAX_ROUNDS} rounds")
+        raise RuntimeError(f"still not idle after {MAX_ROUNDS} rounds")
 
     def _run_due(self) -> bool:
-        """Make the calls that are due now; those that they add have to wait for the next round."""
+        """Run the calls that are due now; calls that they schedule wait for the next round."""
         due = []
         while self._calls and self._calls[0][0] <= self._now:
             due.append(heapq.heappop(self._calls)[2])
         for call in due:
             callback, call.callback = call.callback, None
             if callback is not None:
-                self._settle(callback)
+                self._set_parent(callback)
                 callback(*call.args)
         return bool(due)
 
     def _run_watched(self) -> bool:
-        """Call back for each channel that can be received from or sent to."""
+        """Run the callbacks of the channels that are readable or writable."""
         called = False
         for channel in list(self._channels):
             called = channel.call_watchers() or called
         return called
 
-    def _settle(self, callback: Callable[..., object]) -> None:
-        """A greenlet that is switched to comes back here when it ends."""
+    def _set_parent(self, callback: Callable[..., object]) -> None:
+        """If ``callback`` switches to a greenlet, have that greenlet return here when it ends."""
         owner = getattr(callback, "__self__", None)
         if isinstance(owner, greenlet.greenlet) and not owner.dead:
             owner.parent = greenlet.getcurrent()
@@ -113,7 +114,7 @@ class MemoryScheduler:
         """Switch from the calling greenlet to the one that runs the scheduler."""
         running = self._running
         if running is None or running is greenlet.getcurrent():
-            raise RuntimeError("this would wait for ever: nothing runs the scheduler meanwhile")
+            raise RuntimeError("this would block forever: the scheduler is not running")
         greenlet.getcurrent().parent = running
         return running.switch()
 
@@ -129,17 +130,17 @@ class MemoryScheduler:
             timer.cancel()
 
     def add(self, channel: MemoryChannel) -> None:
-        """Look after ``channel``."""
+        """Start serving ``channel``."""
         self._channels.append(channel)
 
     def discard(self, channel: MemoryChannel) -> None:
-        """``channel`` is closed."""
+        """Stop serving ``channel``; does nothing if it is not served."""
         if channel in self._channels:
             self._channels.remove(channel)
 
 
 class _Pipe:
-    """Bytes on their way in one direction."""
+    """The bytes in flight in one direction."""
 
     __slots__ = ("data", "ended", "error")
 
@@ -163,7 +164,7 @@ class _Pipe:
         if self.error is not None:
             raise self.error
         if self.ended:
-            raise BrokenPipeError("the stream was ended")
+            raise BrokenPipeError("the stream has ended")
         room = BUFFER_SIZE - len(self.data)
         if room <= 0 and len(data):
             raise BlockingIOError
@@ -181,7 +182,7 @@ class _Pipe:
 
 
 class MemoryChannel:
-    """A :class:`~django_websocket.channel.Channel` between two pipes."""
+    """A :class:`~django_websocket.channel.Channel` over two pipes."""
 
     def __init__(self, scheduler: MemoryScheduler, incoming: _Pipe, outgoing: _Pipe) -> None:
         self._scheduler = scheduler
@@ -221,7 +222,7 @@ class MemoryChannel:
         self._incoming.error = BrokenPipeError("the other side has closed the connection")
 
     def call_watchers(self) -> bool:
-        """Call back for what can be done now; False if there is nothing."""
+        """Run the callbacks that are ready; return False if there are none."""
         called = False
         if self._reader is not None and self._incoming.is_readable:
             called = True
@@ -240,28 +241,34 @@ class MemoryPeer:
         self._outgoing = outgoing
 
     def send(self, data: bytes) -> int:
-        """Send what fits; returns the number of bytes. Raises BlockingIOError when nothing does."""
+        """Send what fits and return the number of bytes sent.
+
+        Raises BlockingIOError if nothing fits, any other OSError if the connection is closed.
+        """
         return self._outgoing.send(data)
 
     def receive(self, size: int = BUFFER_SIZE) -> bytes:
-        """At most ``size`` bytes, ``b""`` at the end; BlockingIOError when there are none now."""
+        """Return at most ``size`` bytes, ``b""`` at the end of the stream.
+
+        Raises BlockingIOError if none are available yet, any other OSError if the connection is closed.
+        """
         return self._incoming.receive(size)
 
     def shut_down(self) -> None:
-        """End what is sent; receiving goes on."""
+        """End the outgoing stream; receiving continues."""
         self._outgoing.ended = True
 
     def close(self) -> None:
-        """Leave in order."""
+        """Close the connection cleanly."""
         self._outgoing.ended = True
         self._incoming.error = BrokenPipeError("the other side has closed the connection")
 
     def reset(self) -> None:
-        """Leave with a reset: what was not received is lost, in both directions."""
-        self._incoming.error = self._outgoing.error = ConnectionResetError("reset by the other side")
+        """Reset the connection: data in flight is lost in both directions."""
+        self._incoming.error = self._outgoing.error = ConnectionResetError("connection reset by the other side")
 
 
 def connect(scheduler: MemoryScheduler) -> tuple[MemoryChannel, MemoryPeer]:
-    """A channel, and the client's end of it."""
+    """Return a new channel and the client's end of it."""
     to_server, to_client = _Pipe(), _Pipe()
     return MemoryChannel(scheduler, to_server, to_client), MemoryPeer(to_client, to_server)

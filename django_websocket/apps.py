@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class DjangoWebSocketConfig(AppConfig):
-    """What ``"django_websocket"`` in INSTALLED_APPS brings: ``runwsserver``, checks, caches that know handshakes."""
+    """Provides ``runwsserver``, the system checks, and page caches that know a handshake from a page."""
 
     name = "django_websocket"
     label = "django_websocket"

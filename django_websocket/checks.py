@@ -1,13 +1,13 @@
-"""System checks: what ``manage.py check`` can see before anything runs. Ids are never used again.
+"""System checks, run by ``manage.py check`` and before the server starts. Ids are never reused.
 
-* ``E001``: a setting of ours has a wrong value.
-* ``E002``: EVENTLET_HUB=asyncio, below which Django's ORM refuses to work.
-* ``E003``: a middleware that is only async, so that Django would run views in other threads.
+* ``E001``: one of our settings has an invalid value.
+* ``E002``: EVENTLET_HUB=asyncio; Django's ORM refuses to run inside an asyncio event loop.
+* ``E003``: a middleware is async-only, so Django would run views in other threads.
 * ``W001``: :class:`~django_websocket.middleware.WebSocketMiddleware` is not the last middleware.
-* ``W002``: a database driver that blocks all green threads with each query (mysqlclient).
-* ``W003``: psycopg was loaded before the process was patched, and blocks likewise.
-* ``W004``: CONN_MAX_AGE is set, and each green thread would keep a connection of its own.
-* ``W005``: a setting that looks like one of ours, misspelt.
+* ``W002``: a database driver (mysqlclient) blocks all green threads during each query.
+* ``W003``: psycopg was imported before the process was patched, and blocks in the same way.
+* ``W004``: CONN_MAX_AGE is set, so each green thread would keep its own connection.
+* ``W005``: a setting looks like a misspelling of one of ours.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Apps = Sequence[AppConfig] | None
 
 
 def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The types and values of our settings (E001), and misspelt ones (W005)."""
+    """Check the values of our settings (E001) and look for misspelt ones (W005)."""
     messages: list[CheckMessage] = []
     for name, setting in SETTINGS.items():
         value = get_setting(name)
@@ -46,20 +46,20 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             )
     for name in dir(settings):
         if name.startswith(PREFIX) and name not in SETTINGS:
-            for meant in get_close_matches(name, SETTINGS, n=1, cutoff=0.9):
+            for suggestion in get_close_matches(name, SETTINGS, n=1, cutoff=0.9):
                 messages.append(
-                    Warning(f"There is no setting {name}.", hint=f"Is {meant} meant?", id="django_websocket.W005")
+                    Warning(f"Unknown setting {name}.", hint=f"Did you mean {suggestion}?", id="django_websocket.W005")
                 )
     return messages
 
 
 def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The hub that eventlet is told to use (E002)."""
+    """Check which hub eventlet is configured to use (E002)."""
     if not asks_for_asyncio_hub():
         return []
     return [
         Error(
-            "EVENTLET_HUB=asyncio: Django's ORM refuses to work below an asyncio event loop.",
+            "EVENTLET_HUB=asyncio: Django's ORM refuses to run inside an asyncio event loop.",
             hint="Unset EVENTLET_HUB.",
             id="django_websocket.E002",
         )
@@ -67,24 +67,24 @@ def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_middleware(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The order of MIDDLEWARE (W001), and what in it can't work here (E003)."""
+    """Check that ours is last in MIDDLEWARE (W001) and that none is async-only (E003)."""
     messages: list[CheckMessage] = []
     names = list(settings.MIDDLEWARE)
     found = [_import(name) for name in names]
     ours = [isinstance(each, type) and issubclass(each, WebSocketMiddleware) for each in found]
     if True in ours and not ours[-1]:
-        behind = ", ".join(names[ours.index(True) + 1 :])
+        following = ", ".join(names[ours.index(True) + 1 :])
         messages.append(
             Warning(
-                f"{names[ours.index(True)]} is not the last of MIDDLEWARE.",
-                hint=f"It runs views that only carry the attribute itself, so these would not see them: {behind}.",
+                f"{names[ours.index(True)]} is not the last entry in MIDDLEWARE.",
+                hint=f"It runs views marked by an attribute itself, so these never see those views: {following}.",
                 id="django_websocket.W001",
             )
         )
     messages.extend(
         Error(
-            f"The middleware {name} is only async: Django would run all behind it in another thread.",
-            hint="Use one that can also be sync.",
+            f"The middleware {name} is async-only: Django would run everything after it in another thread.",
+            hint="Use a middleware that supports sync.",
             id="django_websocket.E003",
         )
         for name, middleware in zip(names, found, strict=True)
@@ -97,17 +97,17 @@ def _import(name: str) -> Any:
     try:
         return import_string(name)
     except ImportError:
-        return None  # Django says so itself, and better
+        return None  # Django reports this itself, and better
 
 
 def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Drivers that block (W002, W003), and connections that are kept for too many (W004)."""
+    """Check for drivers that block (W002, W003) and for persistent connections (W004)."""
     messages: list[CheckMessage] = []
     for alias, driver in _drivers():
         if driver == "MySQLdb":
             messages.append(
                 Warning(
-                    f"mysqlclient, the driver of the database {alias!r}, blocks all views with each query.",
+                    f"mysqlclient, the driver of database {alias!r}, blocks all views during each query.",
                     hint="Use PyMySQL: import pymysql; pymysql.install_as_MySQLdb() in the settings.",
                     id="django_websocket.W002",
                 )
@@ -115,8 +115,8 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         elif driver == "psycopg" and _psycopg_blocks():
             messages.append(
                 Warning(
-                    f"psycopg, the driver of the database {alias!r}, was imported before the process was patched, and"
-                    " blocks all views with each query.",
+                    f"psycopg, the driver of database {alias!r}, was imported before the process was patched, and"
+                    " blocks all views during each query.",
                     hint="Call django_websocket.serving.patch.patch() first, or set PSYCOPG_WAIT_FUNC=wait_select.",
                     id="django_websocket.W003",
                 )
@@ -124,8 +124,7 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         if driver != "sqlite3" and connections.settings[alias]["CONN_MAX_AGE"] != 0:
             messages.append(
                 Warning(
-                    f"CONN_MAX_AGE of the database {alias!r} is not 0: each green thread would keep a connection of its"
-                    " own.",
+                    f"CONN_MAX_AGE of database {alias!r} is not 0: each green thread would keep its own connection.",
                     hint='Set it to 0. To reuse connections, with psycopg: "OPTIONS": {"pool": True}.',
                     id="django_websocket.W004",
                 )
@@ -134,18 +133,18 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _drivers() -> Iterator[tuple[str, str]]:
-    """Each database's alias, and the name of its driver's module."""
+    """Yield each database's alias and the name of its driver's module."""
     for alias in connections:
         try:
             driver = getattr(connections[alias], "Database", None)
         except ImproperlyConfigured:
-            continue  # Django says so itself
-        # sqlite3 is pysqlite's dbapi2 in the standard library
+            continue  # Django reports this itself
+        # The driver module is named sqlite3.dbapi2.
         yield alias, getattr(driver, "__name__", "").removesuffix(".dbapi2")
 
 
 def _psycopg_blocks() -> bool:
-    """Whether this process is patched, and psycopg waits in C nevertheless."""
+    """Whether this process is patched but psycopg still waits in C."""
     patcher = sys.modules.get("eventlet.patcher")
     waiting = sys.modules.get("psycopg.waiting")
     if patcher is None or waiting is None or not patcher.is_monkey_patched("select"):
@@ -154,6 +153,6 @@ def _psycopg_blocks() -> bool:
 
 
 def register_checks() -> None:
-    """Have ``manage.py check`` run them all; called when the application is ready."""
+    """Register all checks; called when the application is ready."""
     for check in (check_settings, check_environment, check_middleware, check_databases):
         register(check, "django_websocket")

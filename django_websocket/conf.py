@@ -1,7 +1,7 @@
-"""The settings: each is declared here, once, with its default, its type and one line on what it means.
+"""The settings. Each is declared once, with its default, its type and a line of documentation.
 
-Checks, the decorators' options and the documentation derive from these declarations. Values are remembered until
-``setting_changed`` says that they are others, so ``override_settings`` works.
+The checks, the decorators' options and the documentation derive from these declarations. Values are cached until
+``setting_changed`` is sent, so ``override_settings`` works.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _is_origins_or_none(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its default, what a right value is (test and words), and its line of documentation."""
+    """One setting: its default, what makes a value valid (as a test and in words), and its documentation."""
 
     name: str
     default: Any
@@ -66,7 +66,7 @@ class Setting:
     expects: str
     doc: str
     option: str | None = None
-    """The keyword of ``accept_websocket`` and ``require_websocket`` that overrides it for one view."""
+    """The keyword of ``accept_websocket`` and ``require_websocket`` that overrides the setting for one view."""
 
 
 _STRINGS = "a list of non-empty strings"
@@ -81,7 +81,7 @@ SETTINGS: dict[str, Setting] = {
             False,
             _is_bool,
             "True or False",
-            "Let the middleware pass websockets to every view, not only to those marked for them.",
+            "Let the middleware pass websockets to every view, not only to views marked for them.",
         ),
         Setting(
             "WEBSOCKET_ALLOWED_ORIGINS",
@@ -98,7 +98,7 @@ SETTINGS: dict[str, Setting] = {
             [],
             _is_strings,
             _STRINGS,
-            "Subprotocols that the views speak, the preferred first.",
+            "Subprotocols that the views support, in order of preference.",
             option="subprotocols",
         ),
         Setting(
@@ -106,8 +106,8 @@ SETTINGS: dict[str, Setting] = {
             False,
             _is_compression,
             'True, False or "context-takeover"',
-            'Negotiate permessage-deflate with clients that offer it. "context-takeover" compresses better, for some'
-            " 300 KiB of memory a socket.",
+            'Negotiate permessage-deflate with clients that offer it. "context-takeover" compresses better, at about'
+            " 300 KiB of memory per socket.",
             option="compression",
         ),
         Setting(
@@ -115,7 +115,7 @@ SETTINGS: dict[str, Setting] = {
             1024 * 1024,
             _is_count,
             _COUNT,
-            "Largest message in bytes, over all its fragments and after inflation; a larger one closes with 1009.",
+            "Maximum message size in bytes, all fragments together, after decompression; larger ones close with 1009.",
             option="max_message_size",
         ),
         Setting(
@@ -123,7 +123,7 @@ SETTINGS: dict[str, Setting] = {
             64,
             _is_count,
             _COUNT,
-            "Messages that may wait for the view before reading from the client pauses.",
+            "Messages that may queue up for the view before reading from the client pauses.",
             option="max_queue",
         ),
         Setting(
@@ -131,7 +131,7 @@ SETTINGS: dict[str, Setting] = {
             1024 * 1024,
             _is_count,
             _COUNT,
-            "Bytes that may wait for a slow client before it is closed with 1013.",
+            "Bytes that may be buffered for a slow client before the websocket is closed with 1013.",
             option="max_outbox",
         ),
         Setting(
@@ -147,14 +147,14 @@ SETTINGS: dict[str, Setting] = {
             20,
             _is_seconds_or_none,
             "None or a number of seconds",
-            "Seconds between the server's pings; None or 0 sends none.",
+            "Seconds between the server's pings; None or 0 disables them.",
         ),
         Setting(
             "WEBSOCKET_PING_TIMEOUT",
             20,
             _is_seconds,
             _SECONDS,
-            "Seconds after which a client that doesn't answer a ping is dropped (1011).",
+            "Seconds that a client has to answer a ping before it is dropped (1011).",
         ),
         Setting(
             "WEBSOCKET_CLOSE_TIMEOUT",
@@ -169,36 +169,36 @@ SETTINGS: dict[str, Setting] = {
             1,
             _is_seconds_or_none,
             "None or a number of seconds",
-            "Seconds of one wait after which the view's database connections are given back; None never.",
+            "Seconds that a view waits before its database connections are released; None keeps them.",
         ),
         Setting(
             "WEBSOCKET_SESSION_CHECK_INTERVAL",
             3,
             _is_seconds_or_none,
             "None or a number of seconds",
-            "Seconds between two looks whether the sessions that opened sockets are still valid (4401 if not);"
-            " None or 0: never.",
+            "Seconds between checks that the sessions that opened sockets are still valid (4401 if not);"
+            " None or 0 disables them.",
         ),
         Setting(
             "WEBSOCKET_MAX_CONNECTIONS",
             20_000,
             _is_count,
             _COUNT,
-            "Connections that one process holds at most; the next ones get a 503.",
+            "Maximum number of connections per process; further ones get a 503.",
         ),
         Setting(
             "WEBSOCKET_REQUEST_TIMEOUT",
             10,
             _is_seconds,
             _SECONDS,
-            "Seconds that a client has to send the whole head of a request.",
+            "Seconds that a client has to send a complete request head.",
         ),
         Setting(
             "WEBSOCKET_DRAIN_TIMEOUT",
             30,
             _is_seconds_or_none,
             "a number of seconds",
-            "Seconds that views and requests get to finish when the server stops.",
+            "Seconds that views and requests have to finish when the server stops.",
         ),
     )
 }
@@ -208,24 +208,24 @@ OPTIONS: dict[str, Setting] = {s.option: s for s in SETTINGS.values() if s.optio
 
 @cache
 def get_setting(name: str) -> Any:
-    """The value of ``name`` in Django's settings, or its default."""
+    """Return the value of ``name`` in Django's settings, or its default."""
     return getattr(django_settings, name, SETTINGS[name].default)
 
 
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _clear_cache(*, setting: str, **kwargs: Any) -> None:
     if setting in SETTINGS:
         get_setting.cache_clear()
 
 
-# Asking Django for a setting that a project leaves out costs some microseconds, and a handshake asks for ten.
-setting_changed.connect(_forget, dispatch_uid="django_websocket.conf")
+# Looking up a setting that a project doesn't define takes some microseconds, and a handshake looks up ten.
+setting_changed.connect(_clear_cache, dispatch_uid="django_websocket.conf")
 
 
 def check_options(overrides: Mapping[str, Any]) -> None:
-    """Check the keyword options of a decorator; raises TypeError or ValueError that names the wrong one."""
+    """Check a decorator's options. Raises TypeError for an unknown one, ValueError for an invalid value."""
     for option, value in overrides.items():
         setting = OPTIONS.get(option)
         if setting is None:
-            raise TypeError(f"unknown option {option!r}; there are {', '.join(sorted(OPTIONS))}")
+            raise TypeError(f"unknown option {option!r}; choose from {', '.join(sorted(OPTIONS))}")
         if not setting.is_valid(value):
             raise ValueError(f"{option} must be {setting.expects}, not {value!r}")

@@ -2,8 +2,8 @@
 
 ``django.db.connections`` is thread-local, hence greenlet-local on a patched server, and a view has a greenlet of its
 own. Until it accepts it is still part of its request, so it borrows the request's connections: a query before the
-accept is in the transaction of ATOMIC_REQUESTS and commits or rolls back with it. From the accept on the view opens its
-own, which are given back when one wait lasts ``WEBSOCKET_RELEASE_DB_AFTER`` seconds, and when the view ends.
+accept is in the transaction of ATOMIC_REQUESTS and commits or rolls back with it. After the accept the view opens its
+own, which are released when a wait lasts ``WEBSOCKET_RELEASE_DB_AFTER`` seconds and when the view ends.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .websocket import WebSocket
 __all__ = ["ConnectionLoan", "close_opened", "release_connections"]
 
 _loans: dict[int, ConnectionLoan] = {}
-"""The loans of the greenlets that run views, by what Django tells threads apart with."""
+"""The loans of the greenlets that run views, by thread ident, which Django uses to tell threads apart."""
 
 _openers: WeakSet[greenlet.greenlet] = WeakSet()
-"""The greenlets that have opened database connections. Asking Django's thread-locals instead would make an entry there
-for each greenlet that runs, which takes longer than most of what a handshake does."""
+"""The greenlets that have opened database connections. Reading Django's thread-locals instead would create an entry
+for every greenlet, which takes longer than most of a handshake."""
 
 
 def _depth(connection: BaseDatabaseWrapper) -> int:
@@ -37,8 +37,8 @@ def _depth(connection: BaseDatabaseWrapper) -> int:
 class ConnectionLoan:
     """The connections of a request, lent to its view's greenlet; those that the view opens become the request's.
 
-    Made and collected in the request's greenlet; the rest is called in the view's. Where both are one thread to Django
-    (no monkey patching, as in tests) there is nothing to lend.
+    Created and collected in the request's greenlet; the other methods are called in the view's. Where Django sees both
+    as one thread (no monkey patching, as in tests) there is nothing to lend.
     """
 
     __slots__ = ("_has_opened", "_kept", "_lent", "_opened", "_owner", "_taken", "_websocket")
@@ -49,7 +49,7 @@ class ConnectionLoan:
             connection.alias: (connection, _depth(connection)) for connection in connections.all(initialized_only=True)
         }
         if self._lent:
-            _openers.add(greenlet.getcurrent())  # it is to close what the view may connect
+            _openers.add(greenlet.getcurrent())  # it closes lent connections that the view connects
         self._taken = False
         self._has_opened = False
         self._opened: tuple[BaseDatabaseWrapper, ...] = ()
@@ -58,7 +58,7 @@ class ConnectionLoan:
 
     @property
     def is_separate(self) -> bool:
-        """Whether the caller's greenlet has database connections of its own."""
+        """Whether the calling greenlet has its own database connections."""
         return _thread.get_ident() != self._owner
 
     def take(self) -> None:
@@ -72,10 +72,11 @@ class ConnectionLoan:
         _loans[_thread.get_ident()] = self
 
     def give_back(self, *, accepting: bool = False) -> None:
-        """In the view's greenlet: the request's connections are the request's again.
+        """In the view's greenlet: return the request's connections to the request.
 
-        A connection on which the view itself has opened an atomic block stays with the view when it accepts. If the
-        request has one around that (ATOMIC_REQUESTS), the two can't be told apart: TransactionManagementError.
+        A connection on which the view itself has opened an atomic block stays with the view when it accepts. If that
+        block is nested in one of the request (ATOMIC_REQUESTS), raises TransactionManagementError: they can't be
+        separated.
         """
         if not self._taken:
             return
@@ -83,8 +84,8 @@ class ConnectionLoan:
             for alias, (connection, depth) in self._lent.items():
                 if depth and _depth(connection) > depth:
                     raise TransactionManagementError(
-                        f"the websocket is accepted inside an atomic block on {alias!r}, which is inside that of its "
-                        "request (ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
+                        f"can't accept the websocket inside an atomic block on {alias!r} nested in that of its request "
+                        "(ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
                     )
         self._taken = False
         if not accepting:
@@ -106,7 +107,7 @@ class ConnectionLoan:
             self._opened += (connection,)
         for alias, (connection, depth) in self._lent.items():
             if (accepting and _depth(connection) > depth) or connection not in here:
-                # The latter was kept by a view that ran within this one, in a greenlet of its own.
+                # The latter was kept by a view that ran within this one, in its own greenlet.
                 self._kept += (alias,)
                 self._has_opened = True
                 continue
@@ -115,10 +116,10 @@ class ConnectionLoan:
         self._lent.clear()
 
     def collect(self) -> None:
-        """In the request's greenlet: take over what the view has opened, and let go of what it has kept."""
+        """In the request's greenlet: take over what the view has opened, and drop what it has kept."""
         for alias in self._kept:
             del connections[alias]
-        outer = _loans.get(_thread.get_ident())  # where the request's greenlet is itself that of a view
+        outer = _loans.get(_thread.get_ident())  # set if the request's greenlet is itself a view's
         for connection in self._opened:
             connections[connection.alias] = connection
             _openers.add(greenlet.getcurrent())
@@ -127,7 +128,7 @@ class ConnectionLoan:
         self._kept = self._opened = ()
 
     def accepted(self, websocket: WebSocket) -> None:
-        """In the view's greenlet: its connections are its own from now on, those that it has kept too."""
+        """In the view's greenlet: its connections now belong to ``websocket``, including any that it kept."""
         if not self.is_separate:
             return
         self._websocket = websocket
@@ -137,32 +138,32 @@ class ConnectionLoan:
                 self.opened(connection)
 
     def opened(self, connection: BaseDatabaseWrapper) -> None:
-        """In the view's greenlet: it has opened ``connection``, which is given back when it waits for long."""
+        """In the view's greenlet: it has opened ``connection``, which is released during a long wait."""
         self._has_opened = True
         if self._websocket is not None:
             self._websocket.release_database = self._release_idle
-            if _closing_when_lost not in connection.execute_wrappers:
-                connection.execute_wrappers.append(_closing_when_lost)
+            if _close_if_unusable not in connection.execute_wrappers:
+                connection.execute_wrappers.append(_close_if_unusable)
 
     def _release_idle(self) -> None:
-        """What an open websocket does about its connections when one wait has lasted for long."""
+        """Release the view's connections during a long wait."""
         release_connections()
         if self._websocket is not None and any(map(_in_transaction, connections.all(initialized_only=True))):
-            self._websocket.release_database = self._release_idle  # it is asked again in the next wait
+            self._websocket.release_database = self._release_idle  # try again during the next wait
 
     def end(self) -> None:
-        """In the view's greenlet: it has ended."""
+        """In the view's greenlet: end the loan, and close the view's connections."""
         websocket, self._websocket = self._websocket, None
         if websocket is not None:
-            websocket.release_database = None  # which refers to this
+            websocket.release_database = None  # it refers to this loan
         if _loans.pop(_thread.get_ident(), None) is not None and self._has_opened:
             release_connections(final=True)
 
 
 def release_connections(*, final: bool = False) -> None:
-    """Close the connections of this greenlet, or give them back to their pool.
+    """Close this greenlet's connections, or return them to their pool.
 
-    Those inside a transaction stay, unless it is the ``final`` call at the end of a view.
+    Those inside a transaction stay open, except in the ``final`` call at the end of a view.
     """
     for connection in connections.all(initialized_only=True):
         if final or not _in_transaction(connection):
@@ -170,13 +171,13 @@ def release_connections(*, final: bool = False) -> None:
 
 
 def close_opened() -> None:
-    """Close the connections that this greenlet has opened, as at its end."""
+    """Close the connections that this greenlet has opened; called at its end."""
     if greenlet.getcurrent() in _openers:
         connections.close_all()
 
 
 def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Whether closing the connection now would take a transaction away from the view, be it atomic() or its own."""
+    """Whether the view has a transaction open on the connection, by atomic() or with autocommit off."""
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
@@ -187,10 +188,10 @@ def _connection_opened(connection: Any, **kwargs: Any) -> None:
         loan.opened(connection)
 
 
-def _closing_when_lost(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Close a connection on which a query has found that the database is lost, so that the next one connects anew.
+def _close_if_unusable(execute: Any, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Close the connection if a query finds it unusable, so that the next query reconnects.
 
-    Django looks after that at the end of a request; a websocket view may go on for days.
+    Django does this at the end of a request, but a websocket view may run for days.
     """
     try:
         return execute(sql, params, many, context)

@@ -27,13 +27,13 @@ def accept_websocket(view: View, /) -> View: ...
 @overload
 def accept_websocket(**options: Any) -> Callable[[View], View]: ...
 def accept_websocket(view: Any = None, /, **options: Any) -> Any:
-    """Let a view take websockets beside plain requests.
+    """Let a view accept websockets as well as plain requests.
 
-    The view finds ``request.is_websocket()`` and ``request.websocket`` (None for a plain request). Used bare, or called
-    with options that override settings for this view: ``origins``, ``subprotocols``, ``compression``,
+    The view gets ``request.is_websocket()`` and ``request.websocket`` (None for a plain request). Use it bare, or call
+    it with options that override settings for this view: ``origins``, ``subprotocols``, ``compression``,
     ``max_message_size`` and others (see :mod:`django_websocket.conf`).
 
-    Raises TypeError for an ``async def`` view or an unknown option, ValueError for an option's wrong value.
+    Raises TypeError for an ``async def`` view or an unknown option, ValueError for an option with an invalid value.
     """
     return _decorate(view, options, required=False)
 
@@ -43,7 +43,7 @@ def require_websocket(view: View, /) -> View: ...
 @overload
 def require_websocket(**options: Any) -> Callable[[View], View]: ...
 def require_websocket(view: Any = None, /, **options: Any) -> Any:
-    """Let a view take websockets only; a plain request gets a 400. Otherwise like :func:`accept_websocket`."""
+    """Let a view accept websockets only; a plain request gets a 400. Otherwise like :func:`accept_websocket`."""
     return _decorate(view, options, required=True)
 
 
@@ -61,7 +61,7 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
     if iscoroutinefunction(view) or iscoroutinefunction(getattr(view, "__call__", None)):  # noqa: B004  not whether
         raise TypeError(
             f"{name} can't decorate the async view {getattr(view, '__qualname__', view)!r}: websocket views are plain "
-            "functions, which may block"
+            "functions and may block"
         )
     let_rest_framework_return_none()
 
@@ -76,14 +76,14 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
         http_request = underlying_request(request)
         if http_request is None:
             raise TypeError(
-                f"the view of {name} got {type(request).__name__} instead of a request; on a method, use "
+                f"a view with @{name} got {type(request).__name__} instead of a request; on a method, use "
                 f"@method_decorator({name}, name='dispatch') on the class; where a decorator makes requests of its "
                 f"own, put @{name} above it"
             )
         try:
             websocket = attach_websocket(http_request)
             if websocket is None and required:
-                raise HandshakeError(400, "this URL takes websockets only")
+                raise HandshakeError(400, "this URL only accepts websockets")
         except HandshakeError as error:
             return refuse(http_request, error)
         if http_request is not request:
@@ -97,5 +97,5 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
 
     wrapper.accept_websocket = True  # type: ignore[attr-defined]  # what the middleware looks for
     wrapper.require_websocket = required  # type: ignore[attr-defined]
-    wrapper.serves_websocket = True  # type: ignore[attr-defined]  # does the hand-over itself
+    wrapper.serves_websocket = True  # type: ignore[attr-defined]  # starts the handshake itself
     return wrapper

@@ -1,4 +1,4 @@
-"""The hub that the environment tells eventlet to use."""
+"""The eventlet hub that the environment selects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["asks_for_asyncio_hub"]
 
 
 def asks_for_asyncio_hub() -> bool:
-    """Whether EVENTLET_HUB names eventlet's hub on asyncio, below which Django's ORM refuses to work.
+    """Whether EVENTLET_HUB names eventlet's asyncio hub, under which Django's ORM refuses to run.
 
     The variable holds a name (``asyncio``), or a module and a class (``eventlet.hubs.asyncio:Hub``).
     """

@@ -1,4 +1,4 @@
-"""``WebSocketMiddleware``: websockets for views that carry an attribute rather than a decorator."""
+"""``WebSocketMiddleware``: websockets for views marked by an attribute rather than a decorator."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["WebSocketMiddleware"]
 
 
 class WebSocketMiddleware:
-    """Gives every request ``is_websocket()`` and ``websocket``, and only those views websockets that want them.
+    """Gives every request ``is_websocket()`` and ``websocket``; refuses websockets for views that don't accept them.
 
-    A view wants them if it is decorated, or has the attribute ``accept_websocket`` (or ``require_websocket``) set to
-    True; ``WEBSOCKET_ACCEPT_ALL`` lets all have them. The middleware belongs last in MIDDLEWARE.
+    A view accepts them if it is decorated, or has the attribute ``accept_websocket`` (or ``require_websocket``) set to
+    True; with ``WEBSOCKET_ACCEPT_ALL`` every view does. The middleware must be last in MIDDLEWARE.
     """
 
     sync_capable = True
@@ -46,9 +46,9 @@ class WebSocketMiddleware:
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> HttpResponseBase | None:
-        """Refuse a request that the view doesn't take, and serve a websocket that it can't serve itself.
+        """Refuse a request that the view doesn't accept; serve a websocket for a view that has no decorator.
 
-        The view runs here, so that nothing but ATOMIC_REQUESTS is between it and its hand-over.
+        The view runs here, so that only ATOMIC_REQUESTS comes between it and its hand-over.
         """
         websocket = attach_websocket(request)
         if getattr(view, "serves_websocket", False):
@@ -56,12 +56,12 @@ class WebSocketMiddleware:
         required = getattr(view, "require_websocket", False)
         if websocket is None:
             if required:
-                return refuse(request, HandshakeError(400, "this URL takes websockets only"))
+                return refuse(request, HandshakeError(400, "this URL only accepts websockets"))
             return None
         if not _takes_websockets(view):
-            return refuse(request, HandshakeError(400, "this URL takes no websockets"))
+            return refuse(request, HandshakeError(400, "this URL does not accept websockets"))
         if iscoroutinefunction(view):
-            raise TypeError(f"the async view {view!r} can't take websockets: websocket views are plain functions")
+            raise TypeError(f"the async view {view!r} can't accept websockets: websocket views are plain functions")
 
         let_rest_framework_return_none()
 

@@ -1,4 +1,4 @@
-"""What one websocket goes by: the settings at the time of its handshake, and what its view overrides."""
+"""Per-connection options: the settings at the time of the handshake, with the view's overrides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Options", "resolve_options"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Sizes in bytes, times in seconds; the meaning of each is with its setting in :mod:`django_websocket.conf`."""
+    """Sizes in bytes, times in seconds; each is documented with its setting in :mod:`django_websocket.conf`."""
 
     max_message_size: int
     max_queue: int
@@ -28,13 +28,13 @@ class Options:
 
 
 def resolve_options(overrides: Mapping[str, Any]) -> Options:
-    """The settings' values with ``overrides``, the keyword options of a decorator, put over them."""
+    """Return the settings with ``overrides``, the keyword options of a decorator, applied."""
 
     def value(name: str, option: str | None = None) -> Any:
         return overrides[option] if option is not None and option in overrides else get_setting(name)
 
     origins = value("WEBSOCKET_ALLOWED_ORIGINS", "origins")
-    return _shared(
+    return _cached_options(
         value("WEBSOCKET_MAX_MESSAGE_SIZE", "max_message_size"),
         value("WEBSOCKET_MAX_QUEUE", "max_queue"),
         value("WEBSOCKET_MAX_OUTBOX", "max_outbox"),
@@ -48,6 +48,6 @@ def resolve_options(overrides: Mapping[str, Any]) -> Options:
 
 
 @lru_cache(maxsize=256)
-def _shared(*values: Any) -> Options:
-    # Thousands of sockets of one view hold one and the same object.
+def _cached_options(*values: Any) -> Options:
+    # Thousands of sockets of one view share one object.
     return Options(*values)

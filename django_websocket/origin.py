@@ -1,7 +1,7 @@
 """The Origin check.
 
-A browser sends cookies along with a websocket that any page opens, and CSRF protection doesn't cover GET. So the page's
-origin decides (RFC 6455, section 10.2); programs that are no browsers send none, and are let in.
+A browser sends cookies with a websocket handshake from any page, and CSRF protection doesn't cover GET. So the page's
+origin decides (RFC 6455, section 10.2). Clients other than browsers send no Origin and are allowed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
     """Whether the request may open a websocket.
 
     ``allowed`` are origins as in CSRF_TRUSTED_ORIGINS (``https://example.com``, ``https://*.example.com``), or ``*``.
-    None means the request's own host and CSRF_TRUSTED_ORIGINS. A page of the own host that came over https is welcome
-    on a request that looks like http, since the proxy in front may have decrypted it; never the other way round.
+    None means the request's own host and CSRF_TRUSTED_ORIGINS. An https page of the own host may connect by a request
+    that looks like http, since a proxy in front may have terminated TLS; never the other way round.
     """
     origin = request.META.get("HTTP_ORIGIN")
     if origin is None:
@@ -37,7 +37,7 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
 
 @lru_cache(maxsize=64)
 def _parse(origin: str) -> Parsed | None:
-    """Scheme, host and port of an origin; None for what isn't one, such as "null"."""
+    """Return the scheme, host and port of an origin; None if it isn't one, such as "null"."""
     try:
         parts = urlsplit(origin)
         port = parts.port
@@ -46,7 +46,7 @@ def _parse(origin: str) -> Parsed | None:
     host = parts.hostname
     if not parts.scheme or not host:
         return None
-    # RFC 6454, section 6.2: a scheme, "://", a host, and a port perhaps. urlsplit() overlooks what stands for nothing.
+    # RFC 6454, section 6.2: a scheme, "://", a host, and an optional port. urlsplit() ignores empty components.
     if any(character in "/?#@" for character in origin.partition("://")[2]) or any(map(str.isspace, origin)):
         return None
     return parts.scheme, host, port if port is not None else _DEFAULT_PORTS.get(parts.scheme)
@@ -59,7 +59,7 @@ def _is_own_host(request: HttpRequest, origin: str) -> bool:
     scheme, host, port = parsed
     if scheme != "https" and (request.is_secure() or scheme != "http"):
         return False
-    # A port that the Host header leaves out is the default one of the scheme that the page was loaded with.
+    # A Host header without a port means the default port of the page's scheme.
     own = _parse(f"{scheme}://{request.get_host()}")
     return own is not None and own[1:] == (host, port)
 

@@ -1,8 +1,8 @@
-"""The request of a websocket: what it gets at the handshake, and what it keeps while its socket is open.
+"""The request of a websocket: what is attached at the handshake and what is kept while the socket is open.
 
-A view may keep its request for days, so what only the handshake needed goes when the socket opens. What Django's
-middleware ties into a cycle is untied when the view ends. Otherwise thousands of requests would wait in the garbage
-collector's oldest generation, and everything would stop while it looks at them.
+A view may keep its request for days, so what only the handshake needs is dropped when the socket opens. Reference
+cycles that Django's middleware creates are broken when the view ends. Otherwise thousands of requests would pile up in
+the garbage collector's oldest generation, and collecting them would stall the whole process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HEADERS = {
 
 
 class WebSocketRequest(HttpRequest):
-    """What a request looks like to a view behind the decorators or the middleware; for type annotations."""
+    """The request that a view gets from the decorators or the middleware; for type annotations only."""
 
     websocket: WebSocket | None
 
@@ -51,9 +51,10 @@ def _false() -> bool:
 
 
 def attach_websocket(request: HttpRequest) -> WebSocket | None:
-    """Give ``request`` its ``is_websocket()`` and ``websocket``, unless it has them; returns the latter.
+    """Set ``is_websocket()`` and ``websocket`` on ``request``, unless already set; return ``websocket``.
 
-    Raises :exc:`HandshakeError` if the request wants to be a websocket and can't be one.
+    Raises :exc:`HandshakeError` if the request is a websocket handshake that can't be accepted, DisallowedHost for a
+    Host header that is not allowed.
     """
     typed = cast(WebSocketRequest, request)
     if hasattr(typed, "is_websocket"):
@@ -64,10 +65,10 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
         typed.is_websocket = _false  # type: ignore[method-assign]  # one request has one answer
         typed.websocket = None
         return None
-    # Methods are case-sensitive (RFC 9110, section 9.1), but request.method is in upper case whatever was sent.
+    # Methods are case-sensitive (RFC 9110, section 9.1), but request.method is always in upper case.
     method = meta.get("REQUEST_METHOD") or request.method or ""
     handshake = parse_handshake(method, meta.get("SERVER_PROTOCOL", ""), headers)
-    request.get_host()  # raises DisallowedHost, which Django answers with 400
+    request.get_host()  # Django answers DisallowedHost with 400
     if UPGRADE_KEY not in meta:
         raise HandshakeError(
             501,
@@ -79,7 +80,7 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
 
 
 def release_handshake(request: HttpRequest) -> None:
-    """Drop what only reading the body would need: it is empty. Called when the websocket has opened."""
+    """Drop what is only needed to read the body, which is empty. Called when the websocket has opened."""
     for key in ("wsgi.input", UPGRADE_KEY):
         request.META.pop(key, None)
     compat.drop_body(request)
@@ -87,8 +88,8 @@ def release_handshake(request: HttpRequest) -> None:
 
 
 def release_request(request: HttpRequest) -> None:
-    """Break the cycles that Django's middleware has made. Called when the view has ended."""
-    compat.drop_messages(request)  # stored with the 101; what was added later never would be
+    """Break the reference cycles that Django's middleware created. Called when the view has ended."""
+    compat.drop_messages(request)  # stored with the 101; later ones are never stored
     request.__dict__.pop("auser", None)
     compat.resolve_known_user(request)
     compat.make_user_weak(request)

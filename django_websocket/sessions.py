@@ -1,10 +1,10 @@
-"""Sockets end with the session that opened them.
+"""Closes sockets when the session that opened them ends.
 
-A cookie is checked once, at the handshake, and a socket may live for days. So whoever serves calls
-:meth:`SessionWatch.check` every ``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds: it asks for many sessions and users in
+A cookie is checked once, at the handshake, and a socket may live for days. So the server calls
+:meth:`SessionWatch.check` every ``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds: it fetches many sessions and users in
 one query, and closes with 4401 the sockets whose session is gone, has expired, or belongs to a user who was deactivated
-or has a new password. Asking the store, rather than listening to signals, sees what other processes, bulk updates and
-the database's own shell do.
+or has a new password. Querying the store, rather than listening to signals, catches changes made by other processes,
+bulk updates and the database shell.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = ["CLOSE_CODE", "SessionWatch", "session_watch"]
 logger = logging.getLogger("django_websocket")
 
 CLOSE_CODE = 4401
-"""In the range that RFC 6455, section 7.4.2, leaves to applications, and close to HTTP's 401."""
+"""In the range that RFC 6455, section 7.4.2, reserves for applications; modelled on HTTP's 401."""
 
 CHUNK = 250
-"""Sessions or users that one query asks for, and that are seen to before others get their turn."""
+"""Sessions or users per query; other greenlets may run between chunks."""
 
 
 class _Session:
-    """A session, and the sockets it opened."""
+    """A session and the sockets it opened."""
 
     __slots__ = ("expires", "hash", "user_id", "verified", "websockets")
 
@@ -54,20 +54,20 @@ class _Session:
 
 
 class SessionWatch(SocketObserver):
-    """The sessions of this process's open websockets."""
+    """Watches the sessions of this process's open websockets."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
         self._unused: dict[WebSocket, SessionBase] = {}
 
     def __len__(self) -> int:
-        """How many sessions there are to look after."""
+        """The number of sessions being watched."""
         return len(self._sessions) + len(self._unused)
 
     def add(self, websocket: WebSocket, request: HttpRequest) -> None:
-        """Tie ``websocket`` to the session of its request, at once or as soon as it is made use of.
+        """Tie ``websocket`` to its request's session, immediately or once the session is accessed.
 
-        A session that nothing has looked at has given no right that could end.
+        A session that was never accessed has granted nothing that could be revoked.
         """
         session: SessionBase | None = getattr(request, "session", None)
         if session is None or not session.session_key:
@@ -89,12 +89,12 @@ class SessionWatch(SocketObserver):
         self._discard_closed(websocket)
 
     def _discard_closed(self, websocket: WebSocket) -> None:
-        """Forget a websocket that was closed before it was added, or while its session was loaded."""
+        """Discard a websocket that was closed before it was added, or while its session was being loaded."""
         if websocket.connection.state is State.CLOSED:
             self.socket_closed(websocket)
 
     def socket_closed(self, websocket: WebSocket) -> None:
-        """Forget a websocket whose socket is closed."""
+        """Discard a websocket whose socket is closed."""
         self._unused.pop(websocket, None)
         key = websocket.session_key
         entry = None if key is None else self._sessions.get(key)
@@ -110,23 +110,23 @@ class SessionWatch(SocketObserver):
             websocket.close(CLOSE_CODE, "session ended")
 
     def check(self) -> None:
-        """Close the sockets of sessions that have ended; raises what the session store or the database raises."""
+        """Close the sockets of ended sessions. Raises what the session store or the database raises."""
         for websocket, session in list(self._unused.items()):
             if session.accessed and self._unused.pop(websocket, None) is not None:
                 self._tie(websocket, session)
         if not self._sessions:
             return
         known = dict(self._sessions)
-        ended = set(known) - set(_living(known))
-        ended.update(_keys_of_refused_users({key: entry for key, entry in known.items() if key not in ended}))
+        ended = set(known) - set(_live_keys(known))
+        ended.update(_keys_of_invalid_users({key: entry for key, entry in known.items() if key not in ended}))
         for key in ended:
             self.close(key)
 
 
 def _expiry(session: SessionBase) -> float:
-    """When ``session`` expires, on the monotonic clock.
+    """Return when ``session`` expires, in seconds on the monotonic clock.
 
-    A session in a file lasts from when it was saved; of other stores only they themselves know.
+    A file-based session's age counts from its last save. For other stores, which don't record that, it counts from now.
     """
     try:
         saved = session_saved_at(session) or timezone.now()
@@ -137,11 +137,11 @@ def _expiry(session: SessionBase) -> float:
 
 
 def _is_extended(key: str, entry: _Session, store: Any) -> bool:
-    """Whether a session that should have expired was saved again since."""
+    """Whether a session past its known expiry has been saved again since."""
     session: SessionBase = store(session_key=key)
     load_session(session)
     if session.session_key != key:
-        # The file engine has removed it, as at a request, and begun another.
+        # The file engine has removed it, as it does for a request, and created a new one.
         session.delete()
         return False
     entry.expires = _expiry(session)
@@ -152,13 +152,13 @@ def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
-        time.sleep(0)  # green on a patched server: others run
+        time.sleep(0)  # on a patched server, lets other greenlets run
 
 
-def _living(known: dict[str, _Session]) -> Iterator[str]:
-    """The keys of the sessions that still exist."""
+def _live_keys(known: dict[str, _Session]) -> Iterator[str]:
+    """Yield the keys of the sessions that are still valid."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore
-    if hasattr(store, "get_model_class"):  # the database, with or without a cache before it
+    if hasattr(store, "get_model_class"):  # the database, with or without a cache in front
         model = store.get_model_class()
         now = timezone.now()
         for keys in _chunks(known):
@@ -179,8 +179,8 @@ def _living(known: dict[str, _Session]) -> Iterator[str]:
             yield key
 
 
-def _keys_of_refused_users(sessions: dict[str, _Session]) -> Iterator[str]:
-    """The keys of sessions whose user may not be logged in with them, as ``django.contrib.auth.get_user`` judges."""
+def _keys_of_invalid_users(sessions: dict[str, _Session]) -> Iterator[str]:
+    """Yield the keys of sessions that ``django.contrib.auth.get_user`` would no longer accept for their user."""
     if not apps.is_installed("django.contrib.auth"):
         return
     from django.contrib.auth import get_user_model
@@ -192,9 +192,9 @@ def _keys_of_refused_users(sessions: dict[str, _Session]) -> Iterator[str]:
         if entry.user_id is not None:
             by_user.setdefault(model._meta.pk.to_python(entry.user_id), []).append(key)
     names = {field.name for field in model._meta.concrete_fields}
-    # While these columns are what they were, so is the hash; an own hash may depend on anything.
+    # The hash is unchanged while these columns are; an overridden hash method may depend on anything.
     columns = [name for name in ("password", "is_active") if name in names]
-    is_plain = model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash
+    is_default_hash = model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash
     for ids in _chunks(by_user):
         rows = {row[0]: row[1:] for row in model._base_manager.filter(pk__in=ids).values_list("pk", *columns)}
         suspects = []
@@ -202,20 +202,20 @@ def _keys_of_refused_users(sessions: dict[str, _Session]) -> Iterator[str]:
             for key in by_user[user_id]:
                 if user_id not in rows:
                     yield key
-                elif not is_plain or sessions[key].verified != rows[user_id]:
+                elif not is_default_hash or sessions[key].verified != rows[user_id]:
                     suspects.append(key)
         if not suspects:
             continue
         users = model._base_manager.in_bulk({model._meta.pk.to_python(sessions[key].user_id) for key in suspects})
         for key in suspects:
             user = users.get(model._meta.pk.to_python(sessions[key].user_id))
-            if user is None or not getattr(user, "is_active", True) or not _is_hash_of(sessions[key].hash, user):
+            if user is None or not getattr(user, "is_active", True) or not _hash_matches(sessions[key].hash, user):
                 yield key
             else:
                 sessions[key].verified = rows[user.pk]
 
 
-def _is_hash_of(session_hash: str | None, user: Any) -> bool:
+def _hash_matches(session_hash: str | None, user: Any) -> bool:
     if not hasattr(user, "get_session_auth_hash"):
         return True
     if not session_hash:
@@ -225,5 +225,5 @@ def _is_hash_of(session_hash: str | None, user: Any) -> bool:
 
 
 session_watch = SessionWatch()
-"""The one of this process."""
+"""The session watch of this process."""
 registry.subscribe(session_watch)

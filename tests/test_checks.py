@@ -118,7 +118,7 @@ def test_a_wrong_origin_is_found_and_the_right_form_shown(origin: str) -> None:
 def test_a_misspelt_setting_is_found() -> None:
     [message] = checks.check_settings(None)
     assert message.id == "django_websocket.W005"
-    assert message.hint == "Is WEBSOCKET_PING_INTERVAL meant?"
+    assert message.hint == "Did you mean WEBSOCKET_PING_INTERVAL?"
 
 
 @pytest.mark.parametrize(

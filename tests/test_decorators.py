@@ -51,7 +51,7 @@ def test_a_view_that_accepts_takes_plain_requests_too(any_site: Site, view: str)
 @pytest.mark.parametrize("view", ["requires", "requires_class"])
 def test_a_view_that_requires_refuses_plain_requests(any_site: Site, view: str) -> None:
     answer = any_site.ask(f"/decorators/{view}/")
-    assert (answer.status, answer.body) == (400, b"this URL takes websockets only\n")
+    assert (answer.status, answer.body) == (400, b"this URL only accepts websockets\n")
 
 
 @BOTH
@@ -143,7 +143,7 @@ def test_a_method_decorated_without_method_decorator_is_told_so(decorator: Calla
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"colour": "red"}, TypeError, "unknown option 'colour'; there are .*subprotocols"),
+        ({"colour": "red"}, TypeError, "unknown option 'colour'; choose from .*subprotocols"),
         ({"max_queue": 0}, ValueError, "max_queue must be a positive integer, not 0"),
         ({"subprotocols": "chat"}, ValueError, "subprotocols must be a list of non-empty strings"),
         ({"compression": "much"}, ValueError, "compression must be"),

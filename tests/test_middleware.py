@@ -34,13 +34,13 @@ def test_plain_requests_and_views_with_an_attribute(middleware_site: Site) -> No
     assert middleware_site.ask("/decorators/accepts_by_hand/").body == b"plain"
     assert middleware_site.ask("/decorators/undecorated/").body == b"plain"
     refused = middleware_site.ask("/decorators/requires_by_hand/")
-    assert (refused.status, refused.body) == (400, b"this URL takes websockets only\n")
+    assert (refused.status, refused.body) == (400, b"this URL only accepts websockets\n")
 
 
 @pytest.mark.parametrize("view", ["undecorated", "refuses_by_hand", "nested"])
 def test_other_views_get_none(middleware_site: Site, view: str) -> None:
     answer = middleware_site.shake_hands(f"/decorators/{view}/")
-    assert (answer.status, answer.body) == (400, b"this URL takes no websockets\n")
+    assert (answer.status, answer.body) == (400, b"this URL does not accept websockets\n")
     assert "undecorated ran" not in middleware_site.journal()
 
 

@@ -255,7 +255,7 @@ def test_what_the_store_raises_closes_nothing(
     def fail(*args: object, **kwargs: object) -> None:
         raise ConnectionError("on purpose")
 
-    monkeypatch.setattr(sessions, "_living", fail)
+    monkeypatch.setattr(sessions, "_live_keys", fail)
     with pytest.raises(ConnectionError):
         watch.check()
     assert socket.codes == []

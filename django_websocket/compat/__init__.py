@@ -1,5 +1,5 @@
-"""Every use of something private in Django, asgiref or the standard library.
+"""Every use of private API of Django, asgiref or the standard library.
 
-Each stands alone and has a test of its own, which says what a new version has changed. Where one is missing, the
-package still imports and works, with the loss that the function names.
+Each has its own function and its own test, which fails with a clear message when a new version changes it. If the API
+is missing, the package still imports and works, with the limitation that the function's docstring states.
 """

@@ -1,4 +1,4 @@
-"""What is private in asgiref."""
+"""Uses of private API of asgiref."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ except ImportError:  # a version that renamed it
 
 
 def move_context(context: Context) -> None:
-    """Make the values of ``context`` the caller's own.
+    """Copy the values of ``context`` into the caller's context.
 
-    asgiref ties the data of its Locals (the active language, the time zone, the URLconf) to a thread, which a greenlet
-    is. Its private ``_restore_context`` moves them along, as it does for its own threads; without it they are lost.
+    asgiref ties the data of its Locals (the active language, the time zone, the URLconf) to a thread, and a greenlet
+    counts as one. Its private ``_restore_context`` moves it, as it does for its own threads; without it the data is
+    lost.
     """
     if _restore_context is not None:
         _restore_context(context)

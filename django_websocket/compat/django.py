@@ -1,4 +1,4 @@
-"""What is private in Django: requests, users, transactions, sessions."""
+"""Uses of private API of Django, and of Django REST framework."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NO_BODY = BytesIO()
 
 
 def drop_body(request: HttpRequest) -> None:
-    """Release what :class:`~django.core.handlers.wsgi.WSGIRequest` keeps to read the body with (``_stream``)."""
+    """Release the stream from which :class:`~django.core.handlers.wsgi.WSGIRequest` reads the body (``_stream``)."""
     if hasattr(request, "_stream"):
         request._stream = _NO_BODY
 
@@ -53,21 +53,21 @@ def drop_messages(request: HttpRequest) -> None:
 
 
 def has_django_lazy_user(request: HttpRequest) -> bool:
-    """Whether ``request.user`` is what Django's own middleware set; another lazy user is not ours to replace.
+    """Whether ``request.user`` was set by Django's own middleware; other lazy users must not be replaced.
 
-    It reads ``_setupfunc`` of the SimpleLazyObject. Where that is gone, no user is replaced, and requests wait for the
-    garbage collector.
+    Reads ``_setupfunc`` of the SimpleLazyObject. If that is missing, no user is replaced, and requests stay alive until
+    the garbage collector runs.
     """
     user = request.__dict__.get("user")
-    # Not isinstance(), which asks the object that a lazy one stands for.
+    # Not isinstance(), which would evaluate the lazy object.
     function = user.__dict__.get("_setupfunc") if issubclass(type(user), SimpleLazyObject) else None
     return getattr(function, "__module__", None) == AUTH_MIDDLEWARE
 
 
 def resolve_known_user(request: HttpRequest) -> None:
-    """Replace Django's lazy user by the user, if it was loaded: the lazy one refers to the request.
+    """Replace Django's lazy user, which refers to the request, with the actual user if it has been loaded.
 
-    Django's middleware keeps the loaded one as ``_cached_user``.
+    Django's middleware stores the loaded user as ``_cached_user``.
     """
     known = request.__dict__.get("_cached_user")
     if known is not None and has_django_lazy_user(request):
@@ -75,7 +75,7 @@ def resolve_known_user(request: HttpRequest) -> None:
 
 
 def make_user_weak(request: HttpRequest) -> None:
-    """Replace Django's lazy user by one that loads the same user, but doesn't keep the request alive."""
+    """Replace Django's lazy user with one that loads the same user but doesn't keep the request alive."""
     if has_django_lazy_user(request):
         from django.contrib.auth import get_user
 
@@ -87,9 +87,9 @@ def make_user_weak(request: HttpRequest) -> None:
 
 
 def with_atomic_requests(view: Callable[..., Any], serve: Function) -> Function:
-    """``serve`` under ATOMIC_REQUESTS as Django applies it to ``view``, ``non_atomic_requests`` included.
+    """Wrap ``serve`` with ATOMIC_REQUESTS as Django would wrap ``view``, respecting ``non_atomic_requests``.
 
-    ``BaseHandler.make_view_atomic`` decides; it is not documented.
+    Uses ``BaseHandler.make_view_atomic``, which is not documented.
     """
     return cast(Function, BaseHandler().make_view_atomic(update_wrapper(serve, view)))
 
@@ -98,7 +98,7 @@ def with_atomic_requests(view: Callable[..., Any], serve: Function) -> Function:
 
 
 def session_saved_at(session: SessionBase) -> Any:
-    """When a session that lives in a file was last saved; None where its store has no such time.
+    """Return when a file-based session was last saved; None for other session stores.
 
     The file engine's ``_last_modification`` raises FileNotFoundError once the session is gone.
     """
@@ -107,7 +107,7 @@ def session_saved_at(session: SessionBase) -> Any:
 
 
 def load_session(session: SessionBase) -> None:
-    """Load the session's data if that has not been done; asking for any key does it."""
+    """Load the session's data if necessary; reading any key does so."""
     session.get("_session_expiry")
 
 

@@ -1,4 +1,4 @@
-"""What is private in the standard library."""
+"""Uses of private API of the standard library."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["accept_connection"]
 
 
 def accept_connection(listener: socket.socket) -> tuple[int, Any]:
-    """Descriptor and address of the next connection; raises what ``accept()`` raises.
+    """Accept the next connection; return its descriptor and address. Raises what ``accept()`` raises.
 
-    ``socket.accept()`` is this private ``_accept()`` and a socket around it, which would be a green one in a patched
-    process. Without it, that one is made and taken apart.
+    ``socket.accept()`` calls the private ``_accept()`` and wraps the result in a socket object, a green one in a
+    patched process. Without ``_accept()``, that object is created and detached.
     """
     accept = getattr(listener, "_accept", None)
     if accept is not None:

@@ -1,4 +1,4 @@
-"""``manage.py runwsserver``: Django's ``runserver`` on our server, so that views can hold websockets."""
+"""``manage.py runwsserver``: Django's ``runserver`` on our server, which supports websockets."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ else:
 
 NOT_PATCHED = (
     "runwsserver needs a process that was patched for green threads before Django was imported. "
-    "Start it from the command line, or begin the program with: "
+    "Run it from the command line, or start the program with: "
     "from django_websocket.serving.patch import patch; patch()"
 )
 
 MAX_PORT = 65535
 
 RELOAD_DRAIN = 1.0
-"""Seconds that views and requests get to finish when a file has changed: a developer waits for it."""
+"""Seconds that views and requests have to finish before a reload; short, because a developer is waiting."""
 
 
 class Command(Runserver):
     help = (
-        "Serves the project over HTTP and websockets: while one develops as runserver does, and with "
-        "--noreload as the one process behind a proxy."
+        "Serves the project over HTTP and websockets. In development it works like runserver; with "
+        "--noreload it is a single process, to run behind a proxy."
     )
 
-    # Set by Django's classes.
+    # Set by Django's command.
     addr: str
     port: str
     _raw_ipv6: bool
@@ -52,7 +52,7 @@ class Command(Runserver):
                 action.help = "Optional port number, ipaddr:port, unix:path, or fd://number for an inherited socket"
             elif action.dest == "use_threading":
                 action.help = "Has no effect: requests always run in green threads."
-        # With True Django's run() would mix its threads into our server.
+        # If True, Django's run() would add its threading mix-in to our server.
         parser.set_defaults(use_threading=False)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -65,7 +65,7 @@ class Command(Runserver):
         super().handle(*args, **options)
 
     def run(self, **options: Any) -> None:
-        """Serve; or start the process that does, where this one supervises or is not patched."""
+        """Serve, or start the process that does if this one is the supervisor or is not patched."""
         self.check_address()
         if options["use_reloader"] and not reloading.is_reloading():
             sys.exit(reloading.supervise(self.patched_command_line()))
@@ -97,7 +97,7 @@ class Command(Runserver):
             raise CommandError(f"{error} {NOT_PATCHED}") from error
 
     def listen(self, address: tuple[str, int], handler_class: object, *, ipv6: bool) -> RunserverServer:
-        """Bind; Django's inner_run() puts an OSError into words."""
+        """Bind and return the server; Django's inner_run() reports an OSError."""
         from ...serving.runserver.development import RunserverServer
 
         host, port = address
@@ -113,7 +113,7 @@ class Command(Runserver):
         if where is None:
             host = f"[{self.addr}]" if self._raw_ipv6 else "0.0.0.0" if self.addr == "0" else self.addr
             where = f"http://{host}:{server_port}/ and ws://{host}:{server_port}/"
-        now = datetime.now().strftime("%B %d, %Y - %X")  # noqa: DTZ005  the developer's own time
+        now = datetime.now().strftime("%B %d, %Y - %X")  # noqa: DTZ005  the developer's local time
         self.stdout.write(
             f"{now}\n"
             f"Django version {self.get_version()}, using settings {settings.SETTINGS_MODULE!r}\n"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The demo project's manage.py. It patches first, then imports Django."""
+"""The demo project's manage.py, which patches the standard library before it imports Django."""
 
 from django_websocket.serving.patch import patch
 

@@ -1,1 +1,1 @@
-"""A Django project to run first, and to copy from."""
+"""A demo Django project, to try out and to copy from."""

@@ -1,6 +1,6 @@
-"""The settings of ``startproject``, with the three that a deployment must change read from the environment.
+"""The settings of ``startproject``. The three that a deployment must change come from the environment:
 
-SECRET_KEY, DEBUG (1 or 0; on by default), ALLOWED_HOSTS (names with commas between).
+SECRET_KEY, DEBUG (1 or 0; on by default), ALLOWED_HOSTS (host names separated by commas).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEBUG = os.environ.get("DEBUG", "1").lower() in ("1", "true", "yes", "on")
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     if not DEBUG:
-        raise ImproperlyConfigured("Set SECRET_KEY in the environment: with DEBUG off there is no default.")
+        raise ImproperlyConfigured("Set SECRET_KEY in the environment: there is no default when DEBUG is off.")
     SECRET_KEY = "django-insecure-good-enough-for-a-first-run-on-this-machine"
 
 ALLOWED_HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()]

@@ -1,4 +1,4 @@
-"""The URLs of the demo project."""
+"""URLs of the demo project."""
 
 from __future__ import annotations
 

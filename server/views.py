@@ -1,4 +1,4 @@
-"""A page, and the three websocket views that it lets one try."""
+"""A page, and the three websocket views that it demonstrates."""
 
 from django.http import HttpResponse
 from django.shortcuts import render

@@ -1,4 +1,4 @@
-"""The WSGI application, for whichever server runs the project."""
+"""The WSGI application of the demo project."""
 
 from __future__ import annotations
 

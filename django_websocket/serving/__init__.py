@@ -1,1 +1,1 @@
-"""The eventlet WSGI server; the only package here that imports eventlet."""
+"""The eventlet WSGI server. The only package that imports eventlet."""

@@ -1,7 +1,7 @@
-"""``python -m django_websocket.serving [-m MODULE | SCRIPT] [ARGUMENT ...]``: run a program, patched.
+"""``python -m django_websocket.serving [-m MODULE | SCRIPT] [ARGUMENT ...]``: run a monkey-patched program.
 
-The program runs as ``python [-m MODULE | SCRIPT] [ARGUMENT ...]`` would run it, but on green threads from its
-first line. ``manage.py runwsserver`` starts itself again through here.
+The program runs as under ``python [-m MODULE | SCRIPT] [ARGUMENT ...]``, but on green threads from its first line.
+``manage.py runwsserver`` re-executes itself through this module.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from .patch import patch
 
 patch()
 
-import os  # noqa: E402  the patch comes first
+import os  # noqa: E402  patch() must run first
 import runpy  # noqa: E402
 import sys  # noqa: E402
 
@@ -18,7 +18,7 @@ USAGE = "usage: python -m django_websocket.serving [-m MODULE | SCRIPT] [ARGUMEN
 
 
 def run_program(arguments: list[str]) -> None:
-    """Run the script or the module that ``arguments`` begin with as ``__main__``."""
+    """Run the script or ``-m`` module at the start of ``arguments`` as ``__main__``."""
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
@@ -33,10 +33,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or arguments == ["-m"]:
         sys.exit(USAGE)
-    from .runserver.reloading import is_reloading, run_until_it_loads
+    from .runserver.reloading import is_reloading, run_or_wait_for_change
 
     if is_reloading():
-        run_until_it_loads(lambda: run_program(arguments))
+        run_or_wait_for_change(lambda: run_program(arguments))
     else:
         run_program(arguments)
 

@@ -1,6 +1,6 @@
-"""Makes the standard library green, once and before anything else.
+"""Monkey-patches the standard library for green threads.
 
-Nothing here imports Django: call :func:`patch` first, then import the project.
+Imports no Django: call :func:`patch` first, then import the project.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from .green import eventlet
 __all__ = ["after_fork", "eventlet", "is_patched", "patch"]
 
 PSYCOPG_WAIT_FUNC = "wait_select"
-"""psycopg 3 waits in C (``wait_c``), which blocks the hub. Of its waiting functions in Python this is the one
-that looks ``select.select`` up at each call, so it finds eventlet's whatever was imported first;
-``wait_selector`` binds a selector class at import, and ``wait_poll`` and ``wait_epoll`` need what eventlet
-removes. Its note that descriptors past 1023 don't work is about the C function: eventlet's waits on the hub's
-epoll."""
+"""psycopg 3 waits in C (``wait_c``), which blocks the hub. Of its pure-Python wait functions, only this one
+looks up ``select.select`` at each call and so gets eventlet's, whatever the import order. ``wait_selector`` binds
+a selector class at import; ``wait_poll`` and ``wait_epoll`` need what eventlet removes. psycopg's note that
+descriptors above 1023 don't work applies to the C ``select``; eventlet's waits on the hub's epoll."""
 
 _patched = False
 
@@ -25,15 +24,15 @@ _patched = False
 def patch() -> None:
     """Monkey-patch the process for green threads; a second call does nothing.
 
-    Raises RuntimeError under ``EVENTLET_HUB=asyncio``: an event loop that runs in every greenlet's thread
-    makes Django's ORM raise SynchronousOnlyOperation.
+    Raises RuntimeError under ``EVENTLET_HUB=asyncio``: with an event loop running in the thread, Django's ORM raises
+    SynchronousOnlyOperation.
     """
     global _patched
     if _patched:
         return
     if asks_for_asyncio_hub():
         raise RuntimeError(
-            "EVENTLET_HUB=asyncio is not supported: Django's ORM refuses to run below an asyncio event loop. "
+            "EVENTLET_HUB=asyncio is not supported: Django's ORM refuses to run under an asyncio event loop. "
             "Unset EVENTLET_HUB."
         )
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", PSYCOPG_WAIT_FUNC)
@@ -42,13 +41,13 @@ def patch() -> None:
 
 
 def is_patched() -> bool:
-    """True once the process is green, whether :func:`patch` or somebody else did it."""
+    """Whether the process is monkey-patched, by :func:`patch` or by anything else."""
     return _patched or all(eventlet.patcher.is_monkey_patched(m) for m in ("os", "select", "socket", "thread", "time"))
 
 
 def after_fork() -> None:
-    """Give a forked child its own hub; the first thing to call there.
+    """Give a forked child its own hub. Must be the first call in the child.
 
-    The parent's hub holds an epoll descriptor that both processes would share, and the parent's timers.
+    It would otherwise share the parent's epoll descriptor and inherit the parent's timers.
     """
     eventlet.hubs.use_hub()

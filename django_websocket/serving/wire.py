@@ -1,12 +1,12 @@
-"""The only place that sends to and receives from a connection's socket, plain or under TLS.
+"""Reads and writes a connection's socket, plain or TLS. Nothing else touches the socket.
 
-Everything above knows one way in which nothing can be done now, BlockingIOError; OpenSSL's ways are translated here.
+The layers above know a single "would block" signal, BlockingIOError; OpenSSL's own are translated here.
 """
 
 from __future__ import annotations
 
 import os
-import ssl  # its exceptions, which patching leaves alone
+import ssl  # only for its exceptions, which patching leaves alone
 import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,14 +22,14 @@ __all__ = ["TLSWire", "Wire"]
 
 
 RECORD_SIZE = 16 * 1024
-"""Bytes that one TLS record holds at most (RFC 8446, section 5.1)."""
+"""Maximum bytes in one TLS record (RFC 8446, section 5.1)."""
 
 
 class Wire:
-    """One accepted socket: an original, non-blocking one, never a green one.
+    """An accepted, non-blocking socket: an unpatched one, never a green one.
 
-    ``receive(size)`` and ``send(data, flags=0)`` raise BlockingIOError when nothing can be done now, any other OSError
-    when the connection is lost. They are the socket's own methods, for no message should pay for a wrapper.
+    ``receive(size)`` and ``send(data, flags=0)`` raise BlockingIOError if they would block, any other OSError if the
+    connection is lost. They are the socket's own methods, so that no message pays for a wrapper.
     """
 
     __slots__ = ("fd", "receive", "send", "sock")
@@ -42,30 +42,30 @@ class Wire:
 
     @property
     def has_pending(self) -> bool:
-        """Whether there is input that the descriptor doesn't show."""
+        """Whether input is buffered that polling the descriptor does not report."""
         return False
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
-        """Send from a regular file, as many bytes as fit; 0 at its end."""
+        """Send up to ``count`` bytes of a regular file; returns how many were sent, 0 at end of file."""
         return os.sendfile(self.fd, fd, offset, count)
 
     def shut_down(self) -> None:
-        """Send the end of the stream; receiving goes on."""
+        """Half-close: send end-of-stream; receiving still works."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def end_input(self) -> None:
-        """Let receiving come to an end once what has arrived is read."""
+        """Make receiving return end-of-stream once the data already received is read."""
         self.sock.shutdown(socket.SHUT_RD)
 
     def reset_on_close(self) -> None:
-        """Make :meth:`close` send a reset, so that the client sees that something is missing."""
+        """Make :meth:`close` send a reset, so that the client detects the truncation."""
         try:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError:
             pass
 
     def close(self) -> None:
-        """Close the socket; what goes wrong then, a reset that arrives late, is of no interest."""
+        """Close the socket, ignoring errors such as a late reset."""
         try:
             self.sock.close()
         except OSError:
@@ -73,7 +73,7 @@ class Wire:
 
 
 class TLSWire(Wire):
-    """The same under TLS: an original SSLSocket whose handshake is done, or goes on in the first calls."""
+    """The same over TLS: an unpatched SSLSocket. Its handshake is done, or continues in the first calls."""
 
     __slots__ = ()
 
@@ -84,7 +84,7 @@ class TLSWire(Wire):
 
     @property
     def has_pending(self) -> bool:
-        return bool(self.sock.pending())  # type: ignore[attr-defined]  # an SSLSocket has it
+        return bool(self.sock.pending())  # type: ignore[attr-defined]  # SSLSocket has it
 
     def _receive(self, size: int) -> bytes:
         try:
@@ -93,7 +93,7 @@ class TLSWire(Wire):
             raise BlockingIOError from error
 
     def _send(self, data: bytes | memoryview, flags: int = 0) -> int:
-        # Record by record: given more, OpenSSL tells nothing of its progress before the last byte has gone out.
+        # Record by record: given more, OpenSSL reports no progress until the last byte is out.
         view = memoryview(data)
         sent = 0
         while True:
@@ -113,5 +113,5 @@ class TLSWire(Wire):
         try:
             self.sock.unwrap()  # type: ignore[attr-defined]  # sends close_notify (RFC 8446, section 6.1)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass  # it is on its way; the client's own is read like other input
+            pass  # already in progress; the client's close_notify is read like other input
         self.sock.shutdown(socket.SHUT_WR)

@@ -1,7 +1,7 @@
-"""Green threads: eventlet itself, and what it leaves to be done.
+"""Green threads: eventlet, and what it lacks.
 
-The modules of ``serving`` take ``eventlet`` from here, because importing it prints a deprecation notice that this
-module silences (the README tells the reader what it says). Nothing here imports Django.
+The modules of ``serving`` import ``eventlet`` from here, because this module silences the deprecation notice that
+importing it prints (the README repeats it). Imports no Django.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 
 with warnings.catch_warnings():
-    # The category, eventlet.EventletDeprecationWarning, exists only once the import has warned.
+    # By message: the category, eventlet.EventletDeprecationWarning, is not importable before it has warned.
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet
     import eventlet.greenthread

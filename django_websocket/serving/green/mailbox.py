@@ -1,14 +1,14 @@
-"""How an operating system thread, or a signal's handler, reaches the hub.
+"""Lets operating system threads and signal handlers call into the hub.
 
-Eventlet's own ``schedule_call_global`` belongs to the hub's thread: called from another one it changes the hub's timers
-under its hands, and does not wake it from ``epoll_wait``. A pipe that the hub reads does.
+Eventlet's ``schedule_call_global`` may only be called from the hub's thread: from another one it races with the hub on
+the list of timers, and does not wake it from ``epoll_wait``. Writing to a pipe that the hub reads does.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import posix  # its read() and write() are not replaced by eventlet's, which wait
+import posix  # its read() and write() are not patched by eventlet to wait
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ logger = logging.getLogger("django_websocket")
 
 
 class Mailbox:
-    """Functions that other threads want the hub to call. Made in the hub's thread; :meth:`post` is for any."""
+    """A queue of calls for the hub. Create it in the hub's thread; :meth:`post` is safe from any thread."""
 
     def __init__(self) -> None:
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
@@ -33,13 +33,13 @@ class Mailbox:
 
     @property
     def wakeup_fd(self) -> int:
-        """A descriptor to write any byte to, so that the hub looks (:func:`signal.set_wakeup_fd`)."""
+        """Descriptor that wakes the hub when any byte is written to it (for :func:`signal.set_wakeup_fd`)."""
         return self._writer
 
     def post(self, function: Callable[..., object], *args: Any) -> None:
-        """Have the hub call ``function(*args)``, which must not block; what it raises is logged.
+        """Have the hub call ``function(*args)``, which must not block. Its exceptions are logged.
 
-        Calls are made in the order in which they were posted. Raises RuntimeError once the mailbox is closed.
+        Calls run in the order posted. Raises RuntimeError once the mailbox is closed.
         """
         if self._registration is None:
             raise RuntimeError("the mailbox is closed")
@@ -50,10 +50,10 @@ class Mailbox:
         try:
             posix.write(self._writer, b"\0")
         except BlockingIOError:
-            pass  # the pipe is full, so the hub will look
+            pass  # the pipe is full, so the hub will wake anyway
 
     def close(self) -> None:
-        """Deliver nothing any more; in the hub's thread."""
+        """Stop delivering. Call it in the hub's thread."""
         if self._registration is not None:
             registration, self._registration = self._registration, None
             self._hub.remove(registration)
@@ -67,10 +67,10 @@ class Mailbox:
             try:
                 function(*args)
             except Exception:
-                logger.exception("%r, which another thread has posted, failed", function)
+                logger.exception("call to %r posted to the hub failed", function)
         if self._calls and self._registration is not None:
-            self._wake()  # what came meanwhile has its turn after the others
+            self._wake()  # calls posted meanwhile run in the hub's next turn
 
 
 def _ignore(*_: object) -> None:
-    """The hub says that somebody else closed the descriptor: nothing to clean up."""
+    """The hub reports that the descriptor was closed elsewhere; nothing to clean up."""

@@ -1,1 +1,1 @@
-"""HTTP/1.1: one accepted connection, its requests and their responses."""
+"""HTTP/1.1: a connection, its requests and their responses."""

@@ -1,4 +1,4 @@
-"""``wsgi.input``: the body of one request, read from its connection as the application asks for it."""
+"""``wsgi.input``: one request's body, read from the connection on demand."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from .stream import Disconnected, Stream
 __all__ = ["RequestBody"]
 
 MIN_RATE = 500
-"""Bytes per second that extend a body's deadline, as Apache's ``RequestReadTimeout body=...,MinRate=500``: a
-phone on a bad line is faster, and who stays below it holds a green thread for nothing."""
+"""Bytes per second that extend a body's deadline, as in Apache's ``RequestReadTimeout body=...,MinRate=500``. A
+phone on a bad line is faster; a client below it only ties up a green thread."""
 
 DRAIN_BYTES = 64 * 1024
 DRAIN_SECONDS = 1.0
-"""How much of a body that the application didn't read is read for it, to keep the connection for the next
-request."""
+"""Limits on draining a body that the application didn't read, so that the connection can be reused."""
 
 RECEIVE_SIZE = 64 * 1024
 
 
 class RequestBody:
-    """The input stream of PEP 3333: ``read``, ``readline``, ``readlines`` and iteration; ``b""`` at its end.
+    """The input stream of PEP 3333: ``read``, ``readline``, ``readlines`` and iteration; ``b""`` at the end.
 
-    Raises OSError when the body can't be read to its end: :exc:`TimeoutError` when the client is too slow,
-    :exc:`.stream.Disconnected` when it is gone, :exc:`.chunked.MalformedBody`. Django makes an
-    UnreadablePostError of each; :attr:`refusal` then says what the client is answered instead of the
-    application's response.
+    Raises OSError if the body can't be read to its end: :exc:`TimeoutError` if the client is too slow,
+    :exc:`.stream.Disconnected` if it is gone, :exc:`.chunked.MalformedBody` if the coding is invalid. Django turns
+    each into UnreadablePostError. After a time-out or a malformed body, :attr:`refusal` is what the client gets
+    instead of the application's response.
     """
 
     def __init__(self, stream: Stream, head: Head, received: bytes, request_timeout: float) -> None:
@@ -37,7 +36,7 @@ class RequestBody:
         self._buffer = b""
         self._decoder = ChunkedDecoder() if head.chunked else None
         self._left = head.content_length or 0
-        self._ahead = received  # not yet looked at
+        self._ahead = received  # received, not yet decoded
         self._timeout = request_timeout
         self._waited = 0.0
         self._received = 0
@@ -47,10 +46,10 @@ class RequestBody:
         self.awaits_continue = head.expects_continue and not self.complete
         self.leftover = received if self.complete else b""
 
-    # What the application calls.
+    # Called by the application.
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """``size`` bytes, less only at the end; all that is left for a negative size or None."""
+        """Return ``size`` bytes, fewer only at the end; everything left if ``size`` is negative or None."""
         if size is None or size < 0:
             pieces = [self._buffer]
             self._buffer = b""
@@ -70,7 +69,7 @@ class RequestBody:
         return data
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Up to and with the next LF, at most ``size`` bytes."""
+        """Return the data up to and including the next LF, at most ``size`` bytes."""
         limit = None if size is None or size < 0 else size
         searched = 0
         while True:
@@ -89,7 +88,7 @@ class RequestBody:
         return data
 
     def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """The lines that are left, or as many as reach ``hint`` bytes."""
+        """Return the remaining lines, stopping once they total ``hint`` bytes."""
         lines, total = [], 0
         while line := self.readline():
             lines.append(line)
@@ -101,22 +100,20 @@ class RequestBody:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
-    # What the connection calls.
+    # Called by the connection.
 
     @property
     def failed(self) -> bool:
-        """True once reading it has raised."""
+        """Whether reading has raised."""
         return self._error is not None
 
     @property
     def closes(self) -> bool:
-        """True if too much is unread for the connection to be worth keeping."""
+        """Whether the connection must close because the rest of the body can't or shouldn't be drained."""
         return not self.complete and (self.awaits_continue or self._error is not None or self._left > DRAIN_BYTES)
 
     def drain(self) -> bool:
-        """Read what the application left, within bounds; True if the connection stands at the next
-        request.
-        """
+        """Discard the unread rest, within bounds; True if the connection is ready for the next request."""
         if self.complete:
             return True
         if self.closes:
@@ -131,7 +128,7 @@ class RequestBody:
         return False
 
     def _next_piece(self) -> bytes:
-        """Some data; ``b""`` at the end."""
+        """Return some data, ``b""`` at the end."""
         if self.complete:
             return b""
         if self._error is not None:
@@ -148,7 +145,7 @@ class RequestBody:
             self._error = error
             raise
         except TimeoutError as error:
-            self.refusal = Refusal(408, "The request body took too long.")
+            self.refusal = Refusal(408, "Timed out reading the request body.")
             self._error = error
             raise
         except OSError as error:
@@ -172,7 +169,7 @@ class RequestBody:
         if self.awaits_continue:
             self.awaits_continue = False
             self._stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # Only the time spent in waiting for the client counts, not the application's own.
+        # Only time spent waiting for the client counts, not the application's.
         start = time.monotonic()
         try:
             data = self._stream.receive(RECEIVE_SIZE, self._timeout + self._received / MIN_RATE - self._waited)
@@ -183,6 +180,6 @@ class RequestBody:
         finally:
             self._waited += time.monotonic() - start
         if not data:
-            raise Disconnected("the client left before the end of its request")
+            raise Disconnected("the client disconnected before the end of its request")
         self._received += len(data)
         return data

@@ -1,8 +1,8 @@
-"""The chunked transfer coding of request bodies (RFC 9112, section 7.1): bytes in, data out.
+"""The chunked transfer coding of request bodies (RFC 9112, section 7.1): wire bytes in, body data out.
 
-Strict where h11 is not (h11 lets bare CR and any control character into chunk extensions, bare LF and folded
-lines into trailers, and whitespace behind the size): each has been read in two ways by two servers. A guard
-in front of h11 would be this state machine once more, so the state machine decodes as well.
+Stricter than h11, which allows bare CR and any control character in chunk extensions, bare LF and folded lines in
+trailers, and whitespace after the size: servers have disagreed on how to read each of these. A filter in front of
+h11 would have to be this same state machine, so the state machine does the decoding too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from ...protocol.handshake import TOKEN
 __all__ = ["MAX_OVERHEAD", "ChunkedDecoder", "MalformedBody"]
 
 MAX_OVERHEAD = 16 * 1024
-"""Bytes of chunk extensions and of trailers that one body may carry; nobody here reads either
-(CVE-2023-39326)."""
+"""Maximum bytes of chunk extensions and trailers in one body; both are discarded (CVE-2023-39326)."""
 
 MAX_LINE = 4 * 1024
 
@@ -39,28 +38,24 @@ _FORBIDDEN_TRAILER = re.compile(
 
 
 class MalformedBody(OSError):
-    """The chunked body breaks the coding; the request gets a 400. An OSError, as Django expects of
-    wsgi.input.
-    """
+    """The body violates the chunked coding; answered with 400. An OSError, as Django expects of wsgi.input."""
 
 
 class ChunkedDecoder:
-    """Decodes one body; :attr:`finished` once its end was seen, and then :attr:`leftover` is what came behind
-    it.
-    """
+    """Decodes one body. Once :attr:`finished`, :attr:`leftover` holds the bytes that followed it."""
 
     __slots__ = ("_buffer", "_left", "_overhead", "_trailers", "finished", "leftover")
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._left = 0  # of the current chunk: its data, then its CRLF
+        self._left = 0  # bytes left of the current chunk: its data, then its CRLF
         self._overhead = 0
         self._trailers = False
         self.finished = False
         self.leftover = b""
 
     def feed(self, data: bytes) -> bytes:
-        """The body data in ``data``, which may be empty. Raises :exc:`MalformedBody`."""
+        """Return the body data in ``data``, possibly empty. Raises :exc:`MalformedBody`."""
         data = self._buffer + data
         self._buffer = b""
         position, out = 0, []
@@ -85,7 +80,7 @@ class ChunkedDecoder:
                 self._check_unfinished(line)
                 break
             position = end + 2
-            self._take_line(line)
+            self._parse_line(line)
         if self.finished:
             self.leftover = data[position:]
         else:
@@ -94,19 +89,19 @@ class ChunkedDecoder:
 
     def _check_unfinished(self, line: bytes) -> None:
         if len(line) > MAX_LINE:
-            raise MalformedBody("a line of the chunked coding is too long")
+            raise MalformedBody("line too long in the chunked coding")
         if b"\n" in line or b"\r" in line[:-1]:
-            raise MalformedBody("a bare CR or LF in the chunked coding")
+            raise MalformedBody("bare CR or LF in the chunked coding")
 
-    def _take_line(self, line: bytes) -> None:
+    def _parse_line(self, line: bytes) -> None:
         if len(line) > MAX_LINE:
-            raise MalformedBody("a line of the chunked coding is too long")
+            raise MalformedBody("line too long in the chunked coding")
         if self._trailers:
-            self._take_trailer(line)
+            self._parse_trailer(line)
             return
         match = _CHUNK_LINE.fullmatch(line)
         if match is None:
-            raise MalformedBody("a malformed chunk size or extension")
+            raise MalformedBody("malformed chunk size or extension")
         self._count(len(match[2]))
         size = int(match[1], 16)
         if size:
@@ -114,18 +109,18 @@ class ChunkedDecoder:
         else:
             self._trailers = True
 
-    def _take_trailer(self, line: bytes) -> None:
+    def _parse_trailer(self, line: bytes) -> None:
         if not line:
             self.finished = True
             return
         self._count(len(line))
         match = _TRAILER_LINE.fullmatch(line)
         if match is None:
-            raise MalformedBody("a malformed trailer")
+            raise MalformedBody("malformed trailer")
         if _FORBIDDEN_TRAILER.fullmatch(match[1]):
-            raise MalformedBody("a trailer that belongs into the head")
+            raise MalformedBody("the trailer holds a field that is only allowed in the header section")
 
     def _count(self, overhead: int) -> None:
         self._overhead += overhead
         if self._overhead > MAX_OVERHEAD:
-            raise MalformedBody("too much chunk extension or trailer")
+            raise MalformedBody("chunk extensions and trailers are too large")

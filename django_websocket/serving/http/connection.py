@@ -1,6 +1,4 @@
-"""One client's connection: requests in, responses out, until one side has enough or a websocket takes
-over.
-"""
+"""One client connection: requests in, responses out, until either side closes or a websocket takes over."""
 
 from __future__ import annotations
 
@@ -27,18 +25,17 @@ __all__ = ["AccessEntry", "HTTPConnection", "HTTPServer"]
 logger = logging.getLogger("django_websocket.server")
 
 KEEP_ALIVE_TIMEOUT = 75.0
-"""Seconds that an idle connection is kept. Longer than the 60 s for which nginx keeps its idle upstream
-connections (keepalive_timeout), so that it is the proxy that closes and never sends a request into a closing
-connection."""
+"""Seconds that an idle connection is kept open. Longer than nginx keeps idle upstream connections (keepalive_timeout,
+60 s), so the proxy closes first and never sends a request into a closing connection."""
 
 RECEIVE_SIZE = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
-    """What was answered: for the request log. ``duration`` is in seconds, ``sent`` is bytes of the body.
+    """One answered request, for the request log. ``duration`` is in seconds, ``sent`` in bytes of the body.
 
-    ``complete`` is False of a response that was cut off: the client left, say, or the view failed on the way.
+    ``complete`` is False if the response was cut off: because the client left, say, or the view failed.
     """
 
     method: str
@@ -52,19 +49,19 @@ class AccessEntry:
 
 
 class HTTPServer(Protocol):
-    """What a connection needs of its server."""
+    """What a connection needs from its server."""
 
     application: WSGIApplication
     access_log: Callable[[AccessEntry], None] | None
     request_timeout: float
-    """Seconds for a whole request head."""
+    """Seconds a client has to send a whole request head."""
     stopping: bool
 
     def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
-        """The ``101`` was sent on ``wire``, which is the websocket's from now on. Returns at once."""
+        """Called once the ``101`` is sent; takes ownership of ``wire``. Returns at once."""
 
     def connection_ended(self, connection: HTTPConnection, *, upgraded: bool) -> None:
-        """The greenlet of ``connection`` ends; the socket of one that was ``upgraded`` stays open."""
+        """Called as the greenlet of ``connection`` ends; if ``upgraded``, its socket stays open."""
 
 
 Switch: TypeAlias = tuple[Acceptance, bytes]
@@ -93,7 +90,7 @@ class HTTPConnection:
         self._greenlet: Any = None
         self._lingers = False
         self.idle = True
-        """True while no byte of a request has come."""
+        """True while no byte of the next request has arrived."""
         if isinstance(address, tuple):
             host, port = address[:2]
             self._peer = (host, str(port))
@@ -103,7 +100,7 @@ class HTTPConnection:
             self.address = "unix"
 
     def run(self) -> None:
-        """Serve until the end. The greenlet's outermost function: lets no error of a connection out."""
+        """Serve until the connection ends. The greenlet's outermost function: logs errors, never raises them."""
         server, switch = self._server, None
         self._greenlet = getcurrent()
         try:
@@ -124,9 +121,7 @@ class HTTPConnection:
             server.open_websocket(acceptance, self._stream.wire, self.address, trailing)
 
     def end_if_idle(self) -> None:
-        """Close a connection on which no request is under way; one that has just arrived is still
-        answered.
-        """
+        """Close the connection unless a request is in progress; one that has just arrived is still answered."""
         if self.idle:
             try:
                 self._stream.wire.end_input()
@@ -134,7 +129,7 @@ class HTTPConnection:
                 pass
 
     def kill(self) -> None:
-        """End whatever goes on; called on the hub."""
+        """Kill the connection's greenlet. Called on the hub."""
         if self._greenlet is not None:
             self._greenlet.throw(GreenletExit)
 
@@ -152,16 +147,14 @@ class HTTPConnection:
                 return switch
             deadline = 0.0
             if self._buffer:
-                # A client that pipelines gets its turn like the others.
+                # So that a pipelining client doesn't starve the others.
                 eventlet.sleep(0)
 
     def _read_head(self, deadline: float) -> Head | Refusal | None:
-        """The next request head; None if there is none. A ``deadline`` of 0 begins with the request's first
-        byte.
-        """
+        """Return the next request head, None if there is none. A ``deadline`` of 0 starts at the first byte."""
         received: bytes | bytearray = self._buffer
         self._buffer = b""
-        looked_at = 0
+        scanned = 0
         timeout = self._server.request_timeout
         wait_first = not deadline and not received
         if received and not deadline:
@@ -169,19 +162,19 @@ class HTTPConnection:
         self.idle = not received
         while True:
             if received:
-                end = received.find(b"\r\n\r\n", max(0, looked_at - 3))
+                end = received.find(b"\r\n\r\n", max(0, scanned - 3))
                 if end >= 0:
                     break
-                refusal = refuse_unfinished(received, looked_at)
+                refusal = refuse_unfinished(received, scanned)
                 if refusal is not None:
                     return refusal
-                looked_at = len(received)
+                scanned = len(received)
             try:
                 left = deadline - time.monotonic() if deadline else KEEP_ALIVE_TIMEOUT
                 data = self._stream.receive(RECEIVE_SIZE, left, wait_first=wait_first)
             except TimeoutError:
-                # A lone CRLF is what old clients send behind a body (section 2.2), not a beginning.
-                return Refusal(408, "The request head took too long.") if received.strip(b"\r\n") else None
+                # A lone CRLF is what old clients send after a body (section 2.2), not the start of a request.
+                return Refusal(408, "Timed out reading the request head.") if received.strip(b"\r\n") else None
             if not data:
                 return None
             if not deadline:
@@ -198,16 +191,14 @@ class HTTPConnection:
         return approve_head(raw[: end + 4])
 
     def _refuse(self, refusal: Refusal) -> None:
-        """The one answer to a request that is not served; nothing that the client sent behind it is looked
-        at.
-        """
-        # Not for a 408: all that came was read, and who is slow in thousands must be cheap to be rid of.
+        """Send ``refusal``; anything the client sent after the request is ignored."""
+        # Not after a 408: all input was read, and slow clients in their thousands must be cheap to drop.
         self._lingers = refusal.status != 408
         self._stream.send(refusal_bytes(refusal))
         self._log("-", "-", "HTTP/1.1", refusal.status, len(refusal.reason) + 1, 0.0)
 
     def _answer(self, head: Head) -> Switch | None:
-        """Run the application for one request."""
+        """Run the application for one request and send its response."""
         server, stream = self._server, self._stream
         began = time.monotonic()
         body = RequestBody(stream, head, self._buffer, server.request_timeout)
@@ -224,7 +215,7 @@ class HTTPConnection:
             result = server.application(
                 make_environ(self._environ, head, body, self._peer, upgrade), response.start_response
             )
-            switching = self._conclude(head, body, response, upgrade, result)
+            switching = self._send_response(head, body, response, upgrade, result)
         except (GreenletExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -242,7 +233,7 @@ class HTTPConnection:
                 logger.exception("%s %s: close() of the response failed", head.method, head.target)
             finally:
                 if not switching:
-                    _abandon(upgrade)
+                    _abort_upgrade(upgrade)
         if server.access_log is not None:
             self._log(
                 head.method,
@@ -261,8 +252,8 @@ class HTTPConnection:
         self._buffer = body.leftover
         return None
 
-    def _conclude(self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any) -> bool:
-        """Send what the application returned; True if that makes the connection a websocket."""
+    def _send_response(self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any) -> bool:
+        """Send the application's response; True if the connection is now a websocket."""
         if response.status == 101 and not response.headers_sent:
             if upgrade.acceptance is None:
                 raise RuntimeError("the application answered 101, but no websocket was accepted")
@@ -270,16 +261,16 @@ class HTTPConnection:
             if self._server.stopping:
                 refusal = Refusal(503, "The server is stopping.")
             elif not upgrade.acceptance.is_waiting:
-                refusal = Refusal(500, "The view of the websocket has ended.")  # by a time-out of its own, say
+                refusal = Refusal(500, "The view of the websocket has ended.")  # after its own timeout, for example
             elif not body.drain():
-                refusal = Refusal(400, "The body of the handshake can't be read.")
+                refusal = Refusal(400, "The body of the handshake could not be read.")
             if refusal is None:
                 response.send_switch()
                 return True
-            _abandon(upgrade)
+            _abort_upgrade(upgrade)
             response.send_error(refusal)
             return False
-        _abandon(upgrade)
+        _abort_upgrade(upgrade)
         if body.refusal is not None and not response.headers_sent:
             response.send_error(body.refusal)
         else:
@@ -287,14 +278,14 @@ class HTTPConnection:
         return False
 
     def _fail(self, head: Head, body: RequestBody, response: Response, error: BaseException) -> None:
-        """The application, or sending its response, raised ``error``."""
+        """Handle ``error``, raised by the application or while sending its response."""
         refusal = body.refusal
         if isinstance(error, Disconnected) or (body.failed and refusal is None):
-            logger.debug("%s %s from %s: the client left", head.method, head.target, self.address)
+            logger.debug("%s %s from %s: client disconnected", head.method, head.target, self.address)
             return
         if refusal is None:
             logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
-            refusal = Refusal(500, "The server failed.")
+            refusal = Refusal(500, "Internal server error.")
         if response.ends_with_connection:
             self._stream.wire.reset_on_close()
             return
@@ -311,11 +302,11 @@ class HTTPConnection:
             try:
                 access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address, complete))
             except Exception:
-                logger.exception("the access log failed")
+                logger.exception("access log failed")
 
 
-def _abandon(upgrade: Upgrade) -> None:
-    """End the view that waits for a ``101`` which never goes out."""
+def _abort_upgrade(upgrade: Upgrade) -> None:
+    """End the view, if any, that waits for a ``101`` that will not be sent."""
     acceptance, upgrade.acceptance = upgrade.acceptance, None
     if acceptance is not None:
         eventlet.hubs.get_hub().schedule_call_global(0, acceptance.abort)

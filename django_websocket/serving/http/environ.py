@@ -1,4 +1,4 @@
-"""The environ of one request (PEP 3333)."""
+"""Builds the environ of a request (PEP 3333)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["base_environ", "make_environ"]
 
 
 def base_environ(server_name: str, server_port: str, *, multiprocess: bool) -> dict[str, Any]:
-    """What is the same for every request of a listener."""
+    """Return the part of the environ that all requests on a listener share."""
     return {
         "SCRIPT_NAME": "",
         "SERVER_NAME": server_name,
         "SERVER_PORT": server_port,
         "SERVER_SOFTWARE": "django-websocket",
         "wsgi.version": (1, 0),
-        # TLS ends in a proxy; SECURE_PROXY_SSL_HEADER tells Django.
+        # TLS ends at a proxy; SECURE_PROXY_SSL_HEADER tells Django about it.
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
@@ -36,7 +36,7 @@ def base_environ(server_name: str, server_port: str, *, multiprocess: bool) -> d
 
 @lru_cache(maxsize=1024)
 def _variable(name: bytes) -> str:
-    """The environ key of a header."""
+    """Return the environ key for a header."""
     key = name.decode("ascii").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
@@ -44,9 +44,7 @@ def _variable(name: bytes) -> str:
 def make_environ(
     base: dict[str, Any], head: Head, body: RequestBody, peer: tuple[str, str], upgrade: Upgrade
 ) -> dict[str, Any]:
-    """The environ of the request ``head``; ``peer`` is the client's address and port, both "" on a unix
-    socket.
-    """
+    """Return the environ for ``head``. ``peer`` is the client's address and port, both "" on a unix socket."""
     environ = base.copy()
     path = head.path
     environ["REQUEST_METHOD"] = head.method

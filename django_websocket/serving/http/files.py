@@ -1,4 +1,4 @@
-"""``wsgi.file_wrapper``: files that the kernel can send."""
+"""``wsgi.file_wrapper``: lets the kernel send files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FileWrapper"]
 
 
 class FileWrapper:
-    """``wsgi.file_wrapper``: iterates over a file in blocks, or lets the kernel send it."""
+    """Iterates over a file in blocks of ``block_size`` bytes, or exposes it to ``sendfile``."""
 
     def __init__(self, filelike: Any, block_size: int = 64 * 1024) -> None:
         self.filelike = filelike
@@ -24,16 +24,15 @@ class FileWrapper:
             yield block
 
     def close(self) -> None:
-        """Close the file, if it can be."""
+        """Close the file if it has a ``close`` method."""
         close = getattr(self.filelike, "close", None)
         if close is not None:
             close()
 
     def regular_file(self) -> tuple[int, int, int] | None:
-        """Descriptor, position and bytes left, if that is where reading ``filelike`` would take its bytes
-        from.
+        """Return descriptor, position and bytes left if reading ``filelike`` means reading that descriptor, else None.
 
-        Only of types that are known for it: a GzipFile's fileno(), say, is that of the compressed file.
+        Only known types qualify: a GzipFile's fileno(), for example, is that of the compressed file.
         """
         file = self.filelike
         if type(file) is tempfile._TemporaryFileWrapper:
@@ -49,7 +48,7 @@ class FileWrapper:
             status = os.fstat(fd)
         except (OSError, ValueError):
             return None
-        # Files of /proc are regular, and 0 bytes long until they are read.
+        # Files in /proc are regular but report a size of 0.
         if not stat.S_ISREG(status.st_mode) or position >= status.st_size:
             return None
         return fd, position, status.st_size - position

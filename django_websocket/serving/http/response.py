@@ -1,4 +1,4 @@
-"""The response side of PEP 3333: ``start_response``, ``write``, and the framing of the body."""
+"""The response side of PEP 3333: ``start_response``, ``write`` and body framing."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ logger = logging.getLogger("django_websocket.server")
 
 ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
-ONE_SEND = 64 * 1024
-"""Up to this size the head and the first data are joined, for one system call and one packet; copying more
-costs more than it saves."""
+MAX_JOINED = 64 * 1024
+"""Bytes of data up to which head and data are joined into one system call and packet; above that, the copy costs more
+than it saves."""
 
 MSG_MORE: int = getattr(socket, "MSG_MORE", 0)
-"""Linux: more follows at once, don't send a small packet for the head."""
+"""Linux: more data follows, so don't send a small packet for the head alone."""
 
 _STATUS = re.compile(r"[1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?")
 _NAME = re.compile(TOKEN)
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 # PEP 3333: applications "are forbidden from using HTTP/1.1 'hop-by-hop' features or headers". They are
-# dropped rather than answered with a 500: a view that passes on somebody else's response is then still right,
-# since framing and the life of the connection are the server's. "Connection: close" is taken as the wish that
-# it is.
+# dropped rather than turned into a 500, so that a view may relay an upstream response: framing and connection
+# lifetime are up to the server. "Connection: close" is honoured.
 _HOP_BY_HOP = frozenset(
     (
         "connection",
@@ -55,7 +54,7 @@ _date = (0, "")
 
 
 def http_date() -> str:
-    """The value of the Date header, made once a second."""
+    """Return the value of the Date header, cached for a second."""
     global _date
     now = int(time.time())
     if _date[0] != now:
@@ -64,7 +63,7 @@ def http_date() -> str:
 
 
 def refusal_bytes(refusal: Refusal, *, head_only: bool = False) -> bytes:
-    """A whole response that ends the connection."""
+    """Return ``refusal`` as a complete response with ``Connection: close``."""
     body = f"{refusal.reason}\n".encode("latin-1", "replace")
     return (
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\nDate: {http_date()}\r\n"
@@ -74,7 +73,7 @@ def refusal_bytes(refusal: Refusal, *, head_only: bool = False) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _lower_name(name: str) -> str:
-    """``name`` in lower case; ValueError if it isn't a header name."""
+    """Return ``name`` in lower case. Raises ValueError if it isn't a header name."""
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"not a header name: {name!r}")
     return name.lower()
@@ -82,11 +81,11 @@ def _lower_name(name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _warn_dropped(name: str) -> None:
-    logger.warning("dropped the response header %s: it is for the server to send", name)
+    logger.warning("dropped the response header %s: only the server may set it", name)
 
 
 class Response:
-    """What one request is answered; the application fills it in through :meth:`start_response`."""
+    """The response to one request, which the application fills in through :meth:`start_response`."""
 
     def __init__(self, stream: Stream, head: Head, may_keep: Callable[[], bool]) -> None:
         self._stream = stream
@@ -97,21 +96,21 @@ class Response:
         self._fields = ""
         self._status = ""
         self._has_date = False
-        self._length: int | None = None  # announced by the application
-        self._left: int | None = None  # of an announced length, still to send
+        self._length: int | None = None  # declared by the application
+        self._left: int | None = None  # bytes of the declared length still to send
         self._chunked = False
         self.status = 0
         self.keep_alive = head.keep_alive
         self.headers_sent = False
         self.sent = 0
-        """Bytes of the body that went out, to the kernel at least."""
+        """Bytes of the body that the kernel has taken so far."""
         self.complete = True
-        """False once it is known that the client does not get all of it."""
+        """False once it is known that the client will not get all of it."""
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
     ) -> Callable[[bytes], None]:
-        """PEP 3333's ``start_response``. Raises ValueError or TypeError for what can't be sent."""
+        """PEP 3333's ``start_response``. Raises ValueError or TypeError for a status or header that can't be sent."""
         if exc_info is not None:
             try:
                 if self.headers_sent and exc_info[1] is not None:
@@ -125,12 +124,12 @@ class Response:
         code = int(status[:3])
         if code < 200 and code != 101:
             raise ValueError(f"not a final HTTP status: {status!r}")
-        self._take_headers(headers, switching=code == 101)
+        self._set_headers(headers, switching=code == 101)
         self._status = status if len(status) > 3 else f"{status} "
         self.status = code
         return self.write
 
-    def _take_headers(self, headers: Sequence[tuple[str, str]], *, switching: bool) -> None:
+    def _set_headers(self, headers: Sequence[tuple[str, str]], *, switching: bool) -> None:
         lines: list[str] = []
         length: int | None = None
         has_date = close = False
@@ -140,7 +139,7 @@ class Response:
                 raise ValueError(f"the value of the response header {name} can't be sent: {value!r}")
             if lower == "content-length":
                 if length is not None or not (value.isascii() and value.isdigit()):
-                    raise ValueError(f"not one Content-Length: {value!r}")
+                    raise ValueError(f"repeated or invalid Content-Length: {value!r}")
                 length = int(value)
                 continue
             if lower in _HOP_BY_HOP:
@@ -159,9 +158,9 @@ class Response:
             self.keep_alive = False
 
     def write(self, data: bytes, /) -> None:
-        """PEP 3333's ``write``: what is given goes out at once. Raises OSError when the client is gone."""
+        """PEP 3333's ``write``: send ``data`` at once. Raises OSError if the client is gone."""
         if not isinstance(data, bytes):
-            raise TypeError(f"a response is made of bytes, not {type(data).__name__}")
+            raise TypeError(f"response data must be bytes, not {type(data).__name__}")
         if not data:
             return
         head = b"" if self.headers_sent else self._make_head(None)
@@ -175,14 +174,14 @@ class Response:
         self.sent += len(data)
         if self._chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
-        if head and data and len(data) > ONE_SEND:
+        if head and data and len(data) > MAX_JOINED:
             self._stream.send(head, MSG_MORE)
             self._stream.send(data)
         elif head or data:
             self._stream.send(head + data if head else data)
 
     def send_result(self, result: Iterable[bytes]) -> None:
-        """Send what the application returned, to its end."""
+        """Send all of the iterable that the application returned."""
         if isinstance(result, FileWrapper) and self._send_file(result):
             return
         if self._is_whole(result):
@@ -200,14 +199,14 @@ class Response:
 
     @staticmethod
     def _is_whole(result: Iterable[bytes]) -> bool:
-        """True if the whole body is there already, so that its length is known before it is sent."""
+        """Whether the whole body is available, so that its length is known before sending."""
         if isinstance(result, (list, tuple)):
             return True
-        # Django's HttpResponse says so, and has no len(). PEP 3333 knows the len() of one.
+        # Django's HttpResponse has ``streaming``, but no len(); PEP 3333 suggests checking for a len() of 1.
         if getattr(result, "streaming", None) is False:
             return True
         try:
-            return len(result) == 1  # type: ignore[arg-type]  # that is the question
+            return len(result) == 1  # type: ignore[arg-type]  # it may have no len()
         except TypeError:
             return False
 
@@ -217,7 +216,7 @@ class Response:
             head = self._make_head(len(body))
             data = b"" if self._bodyless else body
             self.sent = len(data)
-            if len(data) > ONE_SEND:
+            if len(data) > MAX_JOINED:
                 self._stream.send(head, MSG_MORE)
                 self._stream.send(data)
             else:
@@ -244,7 +243,7 @@ class Response:
         return True
 
     def send_error(self, refusal: Refusal) -> None:
-        """Answer with ``refusal`` instead of what the application began, if none of that has been sent."""
+        """Send ``refusal`` instead of the application's response, unless part of that has been sent."""
         self.keep_alive = False
         if not self.headers_sent:
             self.headers_sent = True
@@ -265,7 +264,7 @@ class Response:
 
     @property
     def ends_with_connection(self) -> bool:
-        """True of a body under way whose end only the end of the connection tells (RFC 9112, section 6.3, item 8)."""
+        """Whether the body being sent is delimited by connection close (RFC 9112, section 6.3, item 8)."""
         return self.headers_sent and not (self._chunked or self._bodyless or self._left is not None)
 
     @property
@@ -277,7 +276,7 @@ class Response:
             raise RuntimeError("the application returned without calling start_response")
 
     def _make_head(self, whole: int | None) -> bytes:
-        """The head; ``whole`` is the length of the body where the application announced none."""
+        """Return the head. ``whole`` is the body's length, if known, in case the application declared none."""
         self._check_started()
         length = whole if self._length is None else self._length
         if self.status == 204:
@@ -285,7 +284,7 @@ class Response:
             # status code of 1xx (Informational) or 204 (No Content)."
             length = None
         elif self.status == 304 and self._length is None:
-            length = None  # the length would be that of the 200
+            length = None  # the length would have to be that of the 200 response
         parts = [f"HTTP/1.1 {self._status}\r\n"]
         if not self._has_date:
             parts.append(f"Date: {http_date()}\r\n")
@@ -309,7 +308,7 @@ class Response:
         return head
 
     def _finish(self) -> None:
-        """All was written: end the body."""
+        """End the body after the last write."""
         if not self.headers_sent:
             self._stream.send(self._make_head(0))
         if self._bodyless:
@@ -320,9 +319,7 @@ class Response:
             self._fail_length("shorter")
 
     def _fail_length(self, how: str) -> None:
-        """The body doesn't fit its Content-Length: the connection must end, or the next response would be
-        misread.
-        """
+        """Log that the body doesn't match its Content-Length, and close: the next response would be misread."""
         self.keep_alive = False
         self.complete = self.complete and how != "shorter"
         logger.error("%s %s: the response is %s than its Content-Length", self._head.method, self._head.target, how)

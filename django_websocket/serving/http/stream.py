@@ -1,4 +1,4 @@
-"""A non-blocking socket that green threads read and write under deadlines."""
+"""Lets green threads read and write a non-blocking socket with timeouts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..wire import Wire
 __all__ = ["Disconnected", "Stream"]
 
 WRITE_TIMEOUT = 60.0
-"""Seconds without progress after which a client that doesn't read its response is dropped (as nginx's
+"""Seconds without progress after which a client that doesn't read its response is dropped (like nginx's
 send_timeout)."""
 
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 256 * 1024
-"""How long and how much a closing connection goes on reading. Closing a socket with unread input sends a
-reset, which destroys the response before the client has read it (RFC 9112, section 9.6)."""
+"""How long and how much a closing connection keeps reading. Closing a socket with unread input sends a reset, which
+can discard the response before the client has read it (RFC 9112, section 9.6)."""
 
 FAIR_SHARE = 1024 * 1024
-"""Bytes that a connection sends to a client as fast as we are before others get their turn."""
+"""Bytes that a connection may send without blocking before it yields to the others."""
 
 
 class Disconnected(ConnectionResetError):
@@ -29,18 +29,20 @@ class Disconnected(ConnectionResetError):
 
 
 class Stream:
-    """One connection's ``wire``, read and written by the greenlet that serves it."""
+    """A connection's ``wire``, read and written by the greenlet that serves it."""
 
-    __slots__ = ("_unyielded", "ended", "wire")
+    __slots__ = ("_sent_since_yield", "ended", "wire")
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._unyielded = 0
+        self._sent_since_yield = 0
         self.ended = False
 
     def receive(self, size: int, timeout: float, *, wait_first: bool = False) -> bytes:
-        """At most ``size`` bytes, ``b""`` at the end. Raises TimeoutError after ``timeout`` seconds, or
-        OSError.
+        """Return at most ``size`` bytes, ``b""`` at the end of the stream.
+
+        Raises TimeoutError after ``timeout`` seconds, any other OSError if the connection is lost. ``wait_first``
+        skips the first attempt where no data is expected yet.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -51,11 +53,11 @@ class Stream:
                     timeout = deadline - time.monotonic()
             wait_first = False
             if timeout <= 0:
-                raise TimeoutError("the client was too slow")
+                raise TimeoutError("timed out waiting for the client")
             eventlet.hubs.trampoline(self.wire.fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
 
     def send(self, data: bytes, flags: int = 0) -> None:
-        """Hand all of ``data`` to the kernel. Raises :exc:`Disconnected`."""
+        """Send all of ``data``, blocking until the kernel has it. Raises :exc:`Disconnected`."""
         rest: bytes | memoryview = data
         while True:
             try:
@@ -64,18 +66,16 @@ class Stream:
                 sent = 0
             except OSError as error:
                 raise _disconnected(str(error), len(rest)) from error
-            self._unyielded += sent
+            self._sent_since_yield += sent
             if sent == len(rest):
-                if self._unyielded > FAIR_SHARE:
+                if self._sent_since_yield > FAIR_SHARE:
                     self._yield()
                 return
             rest = memoryview(rest)[sent:]
             self._wait_writable(len(rest))
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
-        """Send ``count`` bytes of the regular file ``fd``; returns how many there were. Raises
-        :exc:`Disconnected`.
-        """
+        """Send up to ``count`` bytes of the regular file ``fd``; returns how many. Raises :exc:`Disconnected`."""
         done = 0
         while done < count:
             try:
@@ -88,13 +88,13 @@ class Stream:
             if not sent:
                 break
             done += sent
-            self._unyielded += sent
-            if self._unyielded > FAIR_SHARE:
+            self._sent_since_yield += sent
+            if self._sent_since_yield > FAIR_SHARE:
                 self._yield()
         return done
 
     def linger(self) -> None:
-        """Say that nothing more comes, and let the client read it in peace before :meth:`close`."""
+        """Half-close, then discard input for a while so that the client can read the response before the close."""
         end = time.monotonic() + LINGER_SECONDS
         left = LINGER_BYTES
         try:
@@ -108,11 +108,11 @@ class Stream:
             pass
 
     def _yield(self) -> None:
-        self._unyielded = 0
+        self._sent_since_yield = 0
         eventlet.sleep(0)
 
     def _wait_writable(self, unsent: int) -> None:
-        self._unyielded = 0
+        self._sent_since_yield = 0
         try:
             eventlet.hubs.trampoline(self.wire.fd, write=True, timeout=WRITE_TIMEOUT, timeout_exc=TimeoutError)
         except OSError as error:

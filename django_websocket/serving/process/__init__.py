@@ -1,1 +1,1 @@
-"""The process around the connections: listeners, the server, signals, an orderly end."""
+"""The process around the connections: listeners, the server, signals, graceful shutdown."""

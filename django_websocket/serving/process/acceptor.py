@@ -1,4 +1,4 @@
-"""Accepts connections from one listening socket, for as long as the server runs."""
+"""Accepts connections on one listening socket."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Acceptor"]
 logger = logging.getLogger("django_websocket.server")
 
 PAUSE = 0.2
-"""Seconds without accepting when the process or the system is out of descriptors or memory. The connections
-wait in the kernel's queue meanwhile, and epoll would report them in a busy loop."""
+"""Seconds to stop accepting when the process or the system is out of descriptors or memory. Connections stay in the
+kernel's queue meanwhile; polling on would be a busy loop."""
 
-# What accept(2) reports of the connection rather than of the listener: "Linux accept() passes already-pending
+# Errors of accept(2) that concern the new connection, not the listener: "Linux accept() passes already-pending
 # network errors on the new socket as an error code from accept()".
-OF_THE_CONNECTION = frozenset(
+CONNECTION_ERRORS = frozenset(
     (
         errno.ECONNABORTED,
         errno.ECONNRESET,
@@ -44,12 +44,10 @@ OF_THE_CONNECTION = frozenset(
 
 
 class Acceptor:
-    """Takes connections off ``listener`` in a callback on the hub and gives each to ``take(socket,
-    address)``.
+    """Accepts connections on ``listener`` in a hub callback and passes each to ``take(socket, address)``.
 
-    A listener that stays on the hub saves two epoll_ctl calls for each wake-up of a greenlet that would do
-    the same, and can't be killed. Nothing that goes wrong with a connection, nor a lack of descriptors, ends
-    it.
+    At most ``batch`` are accepted at a time. Unlike an accepting greenlet, a permanent hub listener needs no two
+    epoll_ctl calls per wake-up and can't be killed. Neither a failing connection nor a lack of descriptors stops it.
     """
 
     def __init__(self, listener: socket.socket, take: Callable[[socket.socket, Any], None], batch: int) -> None:
@@ -59,11 +57,11 @@ class Acceptor:
         self._hub: Any = None
         self._registration: Any = None
         self._timer: Any = None
-        self._troubled = False
+        self._failing = False
         self._closed = False
 
     def start(self) -> None:
-        """Begin to accept, on the hub of the calling thread."""
+        """Start accepting on the calling thread's hub."""
         self._hub = eventlet.hubs.get_hub()
         self._timer = None
         if not self._closed:
@@ -71,14 +69,12 @@ class Acceptor:
                 self._hub.READ, self._listener.fileno(), self._on_readable, _ignore, _ignore
             )
 
-    def close(self, *, last_round: bool) -> None:
-        """Stop listening at once; with ``last_round`` the connections that the kernel completed are still
-        taken.
-        """
+    def close(self, *, accept_pending: bool) -> None:
+        """Stop listening. With ``accept_pending``, first accept up to a batch of connections already queued."""
         if self._closed:
             return
         self._pause()
-        if last_round:
+        if accept_pending:
             for _ in range(self._batch):
                 if not self._accept():
                     break
@@ -86,19 +82,19 @@ class Acceptor:
         self._listener.close()
 
     def _on_readable(self, _fd: int) -> None:
-        self._troubled, troubled = False, self._troubled
+        self._failing, was_failing = False, self._failing
         for _ in range(self._batch):
-            if not self._accept(quiet=troubled):
+            if not self._accept(quiet=was_failing):
                 break
 
     def _accept(self, *, quiet: bool = False) -> bool:
-        """Take one connection; False if there is none to be had now."""
+        """Accept one connection; False if none can be accepted now."""
         try:
             fd, address = accept_connection(self._listener)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
-            if error.errno in OF_THE_CONNECTION:
+            if error.errno in CONNECTION_ERRORS:
                 return True
             self._back_off(error, quiet)
             return False
@@ -113,18 +109,18 @@ class Acceptor:
                 os.close(fd)
             else:
                 sock.close()
-            # An OSError is a client that was reset before we came to it.
+            # An OSError means that the client reset the connection before it was accepted.
             if not isinstance(error, OSError):
                 self._back_off(error, quiet)
                 return False
         return True
 
     def _back_off(self, error: Exception, quiet: bool) -> None:
-        """Accept nothing for a while, and say so once."""
-        self._troubled = True
+        """Pause accepting; log it unless ``quiet``."""
+        self._failing = True
         if not quiet:
-            # From a greenlet: a log handler may wait for a lock, and the hub can't.
-            eventlet.spawn_n(logger.error, "cannot accept connections: %s; trying again every %s s", error, PAUSE)
+            # In a greenlet: a log handler may wait for a lock, which the hub must not.
+            eventlet.spawn_n(logger.error, "cannot accept connections: %s; retrying every %s s", error, PAUSE)
         if self._hub is not None and not self._closed:
             self._pause()
             self._timer = self._hub.schedule_call_global(PAUSE, self.start)
@@ -139,4 +135,4 @@ class Acceptor:
 
 
 def _ignore(*_: object) -> None:
-    """The hub's word that the listener's descriptor was closed elsewhere: there is nothing to clean up."""
+    """The hub reports that the descriptor was closed elsewhere; nothing to clean up."""

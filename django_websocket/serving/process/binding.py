@@ -1,4 +1,4 @@
-"""Listening sockets: TCP, unix, and those that somebody else opened."""
+"""Listening sockets: TCP, unix and inherited."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ else:
 __all__ = ["bind_sockets", "describe", "inherited_sockets"]
 
 BACKLOG = 2048
-"""Connections that the kernel completes ahead of us; it cuts this to net.core.somaxconn."""
+"""Connections that the kernel queues until they are accepted; it caps this at net.core.somaxconn."""
 
 SYSTEMD_FIRST_FD = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
 
 def bind_sockets(*addresses: str, backlog: int = BACKLOG, reuse_port: bool = False) -> list[socket.socket]:
-    """Non-blocking listening sockets for ``addresses``.
+    """Return non-blocking listening sockets for ``addresses``.
 
     An address is ``host:port``, ``[IPv6 address]:port``, ``unix:path`` (or a path that begins with a slash),
-    or ``fd://number`` for a listening socket that the process was started with. With ``reuse_port`` several
-    processes may listen on one port, and the kernel spreads connections over them. Raises ValueError for what
-    is no address and OSError when it can't be bound; then none is left open.
+    or ``fd://number`` for a listening socket that the process inherited. With ``reuse_port`` several processes may
+    listen on one port, and the kernel distributes connections among them. Raises ValueError if an address is invalid
+    and OSError if it can't be bound; in both cases no socket is left open.
     """
     bound: list[socket.socket] = []
     try:
@@ -43,9 +43,9 @@ def bind_sockets(*addresses: str, backlog: int = BACKLOG, reuse_port: bool = Fal
 
 
 def inherited_sockets() -> list[socket.socket]:
-    """The listening sockets that systemd passed to this process (sd_listen_fds(3)); empty if it passed none.
+    """Return the listening sockets that systemd passed to this process (sd_listen_fds(3)), an empty list if none.
 
-    The environment variables that say so are removed, so that child processes don't take them for theirs.
+    Removes the environment variables that announce them, so that child processes don't claim them too.
     """
     pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
     os.environ.pop("LISTEN_FDNAMES", None)
@@ -55,7 +55,7 @@ def inherited_sockets() -> list[socket.socket]:
 
 
 def describe(listener: socket.socket) -> str:
-    """The address of ``listener`` as :func:`bind_sockets` takes it, its port filled in."""
+    """Return the address of ``listener`` in the format of :func:`bind_sockets`, with the actual port."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix:{os.fsdecode(name)}"
@@ -106,8 +106,8 @@ def _bind_tcp(address: str, backlog: int, reuse_port: bool) -> socket.socket:
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            # "[::]" is IPv6 alone, whatever the system's default: 0.0.0.0 can be bound beside it, and no
-            # client shows up as ::ffff:192.0.2.1.
+            # "[::]" is IPv6 only, whatever the system's default: 0.0.0.0 can be bound as well, and no client
+            # shows up as ::ffff:192.0.2.1.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(where)
         listener.listen(backlog)
@@ -132,7 +132,7 @@ def _bind_unix(path: str, backlog: int) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a server that is gone; leave that of one that listens, and any other file."""
+    """Remove the socket file of a dead server; keep one that is in use, and any other file."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
@@ -144,5 +144,5 @@ def _remove_stale(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
-        except OSError:  # its queue is full, say: somebody listens; bind() will say that the address is in use
+        except OSError:  # in use, for example with a full queue: bind() will report it
             pass

@@ -1,9 +1,9 @@
-"""The garbage collector, in a process that holds tens of thousands of sockets for long.
+"""Tunes the garbage collector for a process that holds tens of thousands of long-lived sockets.
 
-Python's defaults look at new objects after every 700, and again at the survivors after ten such looks: while clients
-connect, that takes a large part of the time. What Django imported stays for good, so it is set aside; what a socket
-needs lives long, so it is looked at less often. Everything stops during a look, at 0.4 µs an object or so: the numbers
-here keep all but the rarest looks below some 50 ms. A websocket itself leaves nothing for the collector to find.
+By default Python collects new objects every 700 allocations, and the survivors every ten such passes: while clients
+connect, that takes a large share of the time. What Django imported is permanent, so it is frozen; what a socket needs
+is long-lived, so it is collected less often. A pass stops the process for about 0.4 µs per object: the thresholds here
+keep all but the rarest passes below some 50 ms. A websocket itself leaves nothing for the collector.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import gc
 __all__ = ["tune_collector"]
 
 NEW = 10_000
-"""Allocations, less deallocations, before a look at new objects: those of about forty requests."""
+"""Net allocations between passes over new objects: those of about forty requests."""
 
 YOUNG = 10
-"""Looks at new objects before one at those that survived one, too: a hundred thousand objects at most."""
+"""Passes over new objects between passes that include their survivors: at most a hundred thousand objects."""
 
 OLD = 20
-"""Such looks before one at all objects, if a quarter of them is new. That takes some 30 ms for each 1000 websockets."""
+"""Such passes between full ones, which need a quarter of objects to be new. A full pass takes some 30 ms per 1000
+websockets."""
 
 
 def tune_collector() -> None:
-    """Call once in a process that serves, after the application was loaded."""
+    """Freeze what is loaded and raise the thresholds. Call once per serving process, after loading the application."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW, YOUNG, OLD)

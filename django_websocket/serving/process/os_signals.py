@@ -1,9 +1,9 @@
-"""Operating system signals as events of the hub.
+"""Delivers operating system signals in the hub.
 
-Python runs a signal's handler between two bytecodes of whichever greenlet runs at that moment. An exception raised
-there ends that greenlet, be it a view or the hub itself; and a hub that waits in ``epoll_wait`` goes back to waiting
-(:pep:`475`). So the handlers here only post to the hub's mailbox. The interpreter also writes to the mailbox's pipe
-itself, for a signal that comes just before the hub begins to wait.
+Python runs a signal handler between two bytecodes of whichever greenlet is running. An exception raised there ends
+that greenlet, be it a view or the hub itself, and a hub in ``epoll_wait`` resumes waiting (:pep:`475`). So the handlers
+here only post to the hub's mailbox. The interpreter itself also writes to the mailbox's pipe, in case a signal arrives
+just before the hub starts to wait.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["signals_to_hub"]
 def signals_to_hub(callback: Callable[[int], None], *signals: signal.Signals) -> Iterator[None]:
     """While the context is open, call ``callback(signal_number)`` in the hub for each of ``signals``.
 
-    To be entered in the main thread. The callback must not block. A signal that comes while an earlier one has not been
-    delivered ends the process on the spot: then the hub is blocked, and would not see that one either.
+    Enter it in the main thread. The callback must not block. A signal that arrives while an earlier one is still
+    undelivered kills the process at once: the hub is blocked and would not see that one either.
     """
     mailbox = Mailbox()
     undelivered = 0

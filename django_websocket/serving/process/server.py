@@ -1,4 +1,4 @@
-"""The server: listeners, the connections they bring, and an orderly end."""
+"""The server: accepts connections, tracks them, and shuts down gracefully."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ __all__ = ["AccessEntry", "ClosedEntry", "Server"]
 logger = logging.getLogger("django_websocket.server")
 
 ACCEPT_BATCH = 64
-"""Connections that one process takes off a listener before others get their turn."""
+"""Connections that a process accepts in a row before it yields."""
 
 SHARED_ACCEPT_BATCH = 1
-"""The same where several processes share the listener: who takes many at once leaves the others idle, and
-websockets stay where they are taken."""
+"""The same if several processes share the listener: a process that accepts many at once leaves the others idle, and
+websockets stay with the process that accepted them."""
 
 MAX_REFUSED = 128
-"""Refused connections that may linger at a time; more are closed without a word."""
+"""Refused connections that may linger at a time; further ones are closed without a response."""
 
 SPARE_DESCRIPTORS = 128
-"""File descriptors that are left for databases, files and the like."""
+"""File descriptors reserved for databases, files and the like."""
 
 KILL_SECONDS = 1.0
-"""What is killed gets this long to clean up."""
+"""Seconds that killed views and requests get to clean up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedEntry:
-    """How a websocket ended: for the log. ``duration`` is in seconds; ``code`` is 1006 where no close frame came."""
+    """A closed websocket, for the log. ``duration`` is in seconds; ``code`` is 1006 if no close frame came."""
 
     path: str
     code: int
@@ -65,15 +65,14 @@ class ClosedEntry:
 
 
 class Server(SocketObserver):
-    """Serves a WSGI ``application`` on ``listeners``, non-blocking listening sockets that become the
-    server's.
+    """Serves a WSGI ``application`` on ``listeners``, listening sockets that the server takes over.
 
     ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with a
-    :class:`ClosedEntry` for each websocket that was closed. ``max_connections`` and ``request_timeout`` (seconds)
-    come from WEBSOCKET_MAX_CONNECTIONS, as far as the limit of file descriptors allows (which is raised to
-    its hard limit), and WEBSOCKET_REQUEST_TIMEOUT if they are None. ``multiprocess``: other processes share
-    the listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to give back what
-    the application keeps for a thread, such as Django's database connections.
+    :class:`ClosedEntry` for each closed websocket. ``max_connections`` defaults to WEBSOCKET_MAX_CONNECTIONS, capped by
+    the limit on file descriptors (which is raised to its hard limit), and ``request_timeout`` (seconds) to
+    WEBSOCKET_REQUEST_TIMEOUT. ``multiprocess`` means that other processes share the listeners. ``on_connection_end``
+    is called at the end of each connection's greenlet, to release what the application holds per thread, such as
+    Django's database connections.
     """
 
     def __init__(
@@ -90,13 +89,13 @@ class Server(SocketObserver):
     ) -> None:
         self.application = application
         self.access_log = access_log
-        self.max_connections = max_connections or _descriptor_bound(_setting("WEBSOCKET_MAX_CONNECTIONS"))
+        self.max_connections = max_connections or _cap_to_descriptors(_setting("WEBSOCKET_MAX_CONNECTIONS"))
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
         self.stopping = False
         self.websockets: set[WebSocket] = set()
-        """Those whose socket is open or whose view runs."""
+        """Those whose socket is open or whose view is running."""
         self._keepalive = Keepalive(self)
         self._connections: set[HTTPConnection] = set()
         self._open = 0
@@ -109,7 +108,7 @@ class Server(SocketObserver):
         self._acceptors = [self._make_acceptor(listener) for listener in listeners]
 
     def _make_acceptor(self, listener: socket.socket) -> Acceptor:
-        # A green socket holds the original one; this server waits for itself.
+        # Unwrap a green socket: this server does its own waiting.
         listener = getattr(listener, "fd", listener)
         listener.setblocking(False)
         if listener.family == socket.AF_UNIX:
@@ -117,7 +116,7 @@ class Server(SocketObserver):
         else:
             host, number = listener.getsockname()[:2]
             name, port = host, str(number)
-            # Accepted sockets inherit it. What is sent here is sent whole, so there is nothing to gather.
+            # Accepted sockets inherit it. Output is already batched, so Nagle's algorithm would only delay it.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         environ = base_environ(name, port, multiprocess=self._shared)
 
@@ -128,11 +127,11 @@ class Server(SocketObserver):
 
     @property
     def connections(self) -> int:
-        """How many connections are open, websockets among them."""
+        """Number of open connections, including websockets."""
         return self._open
 
     def serve(self) -> None:
-        """Serve until :meth:`stop` was called and everything has ended; blocks the calling greenlet."""
+        """Serve until :meth:`stop` is called and everything has ended. Blocks the calling greenlet."""
         registry.subscribe(self)
         registry.subscribe(self._keepalive)
         try:
@@ -141,17 +140,17 @@ class Server(SocketObserver):
                     acceptor.start()
             self._done.wait()
         finally:
-            if not self._finished:  # KeyboardInterrupt, say
+            if not self._finished:  # KeyboardInterrupt, for example
                 self.stop(drain_timeout=0)
             registry.unsubscribe(self)
             registry.unsubscribe(self._keepalive)
 
     def stop(self, *, drain_timeout: float | None = None) -> None:
-        """Stop listening at once and let :meth:`serve` return when the rest has ended.
+        """Stop listening at once; :meth:`serve` returns when everything has ended.
 
-        Idle connections are closed, requests under way are answered, websockets are closed with 1001. What is
+        Idle connections are closed, requests in progress are answered, websockets are closed with 1001. Whatever is
         left after ``drain_timeout`` seconds (None: WEBSOCKET_DRAIN_TIMEOUT) is killed. May be called from any
-        greenlet or from the hub; each further call sets the time anew, 0 meaning now.
+        greenlet or from the hub; each further call resets the deadline, 0 meaning now.
         """
         if drain_timeout is None:
             drain_timeout = _setting("WEBSOCKET_DRAIN_TIMEOUT")
@@ -159,7 +158,7 @@ class Server(SocketObserver):
         if not self.stopping:
             self.stopping = True
             for acceptor in self._acceptors:
-                acceptor.close(last_round=not self._shared)
+                acceptor.close(accept_pending=not self._shared)
             for connection in list(self._connections):
                 connection.end_if_idle()
             eventlet.spawn_n(self._shut_down_websockets)
@@ -168,12 +167,12 @@ class Server(SocketObserver):
             self._timer = None
         if drain_timeout is not None:
             self._timer = hub.schedule_call_global(drain_timeout, self._kill)
-        self._look_whether_done()
+        self._finish_if_drained()
 
     # Called by the connections
 
     def connection_ended(self, connection: HTTPConnection, *, upgraded: bool) -> None:
-        """The greenlet of ``connection`` ends; the socket of one that was ``upgraded`` stays open, and counted."""
+        """Called as the greenlet of ``connection`` ends; if ``upgraded``, its socket stays open and counted."""
         self._connections.discard(connection)
         try:
             if self.on_connection_end is not None:
@@ -182,16 +181,16 @@ class Server(SocketObserver):
             logger.exception("on_connection_end failed")
         finally:
             if not upgraded:
-                self._socket_gone()
+                self._release_slot()
 
     def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
-        """The ``101`` was sent on ``wire``: open the websocket on it, from the hub."""
+        """Called once the ``101`` is sent; have the hub open the websocket on ``wire``."""
         eventlet.hubs.get_hub().schedule_call_global(0, acceptance.open, EventletChannel(wire), peer, trailing, self)
 
     # Called by the registry
 
     def socket_opened(self, websocket: WebSocket) -> None:
-        """A connection has become ``websocket``."""
+        """Track ``websocket``; close it at once if the server is stopping."""
         if websocket.owner is not self:
             return
         self.websockets.add(websocket)
@@ -199,35 +198,35 @@ class Server(SocketObserver):
             eventlet.hubs.get_hub().schedule_call_global(0, self._shut_down, websocket)
 
     def socket_closed(self, websocket: WebSocket) -> None:
-        """The socket of ``websocket`` is closed; its view may go on."""
+        """Log the close and free the connection's slot; the view may still be running."""
         if websocket.owner is not self:
             return
         if self.websocket_log is not None:
-            # From a greenlet: a log handler may wait for a lock, and the hub can't.
+            # In a greenlet: a log handler may wait for a lock, which the hub must not.
             eventlet.spawn_n(self._log_websocket, _closed_entry(websocket))
-        self._forget_ended(websocket)
-        self._socket_gone()
+        self._discard_if_ended(websocket)
+        self._release_slot()
 
     def view_ended(self, websocket: WebSocket) -> None:
-        """The view of ``websocket`` has ended; its socket may be in its closing handshake."""
+        """Stop tracking ``websocket`` unless its socket is still in the closing handshake."""
         if websocket.owner is self:
-            self._forget_ended(websocket)
-            self._look_whether_done()
+            self._discard_if_ended(websocket)
+            self._finish_if_drained()
 
-    def _forget_ended(self, websocket: WebSocket) -> None:
+    def _discard_if_ended(self, websocket: WebSocket) -> None:
         if websocket not in registry:
             self.websockets.discard(websocket)
 
-    def _socket_gone(self) -> None:
+    def _release_slot(self) -> None:
         self._open -= 1
-        self._look_whether_done()
+        self._finish_if_drained()
 
     def _log_websocket(self, entry: ClosedEntry) -> None:
         try:
             if self.websocket_log is not None:
                 self.websocket_log(entry)
         except Exception:
-            logger.exception("the websocket log failed")
+            logger.exception("websocket log failed")
 
     # Accepting
 
@@ -243,7 +242,7 @@ class Server(SocketObserver):
         self._open += 1
 
     def _refuse(self, sock: socket.socket) -> None:
-        """Answer 503 to one connection too many."""
+        """Refuse a connection over the limit with 503."""
         if not self._full:
             self._full = True
             eventlet.spawn_n(logger.warning, "%d connections are open: refusing more", self._open)
@@ -251,11 +250,11 @@ class Server(SocketObserver):
             sock.close()
             return
         self._refused += 1
-        eventlet.spawn_n(self._say_full, Stream(Wire(sock)))
+        eventlet.spawn_n(self._send_503, Stream(Wire(sock)))
 
-    def _say_full(self, stream: Stream) -> None:
+    def _send_503(self, stream: Stream) -> None:
         try:
-            # One attempt: its few bytes fit into the buffer of a new socket.
+            # A single attempt: these few bytes fit into a new socket's buffer.
             stream.wire.send(refusal_bytes(Refusal(503, "Too many connections.")))
             stream.linger()
         except OSError:
@@ -273,14 +272,14 @@ class Server(SocketObserver):
                 eventlet.sleep(0)
 
     def _shut_down(self, websocket: WebSocket) -> None:
-        """Close with 1001: the client is to connect to another server, the view sees None."""
+        """Close with 1001: the client should reconnect elsewhere, the view gets None."""
         try:
             websocket.close(CloseCode.GOING_AWAY, "server is stopping")
         except Exception:
-            logger.exception("closing a websocket failed")
+            logger.exception("could not close a websocket")
 
     def _kill(self) -> None:
-        """The time to drain is over; called on the hub."""
+        """Kill what is left after the drain timeout. Called on the hub."""
         hub = eventlet.hubs.get_hub()
         for websocket in list(self.websockets):
             hub.schedule_call_global(0, websocket.kill)
@@ -288,8 +287,8 @@ class Server(SocketObserver):
             hub.schedule_call_global(0, connection.kill)
         self._timer = hub.schedule_call_global(KILL_SECONDS, self._finish)
 
-    def _look_whether_done(self) -> None:
-        # A view may go on for a while after its socket was closed.
+    def _finish_if_drained(self) -> None:
+        # A view may outlive its socket for a while.
         if self.stopping and self._open <= 0 and not self.websockets:
             self._finish()
 
@@ -322,10 +321,8 @@ def _setting(name: str) -> Any:
     return get_setting(name)
 
 
-def _descriptor_bound(wanted: int) -> int:
-    """As many of ``wanted`` connections as file descriptors allow, having raised their limit as far as it
-    goes.
-    """
+def _cap_to_descriptors(wanted: int) -> int:
+    """Raise the limit on file descriptors to its hard limit; return ``wanted``, or fewer connections if need be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

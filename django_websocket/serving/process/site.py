@@ -1,4 +1,4 @@
-"""The server as a Django project needs it."""
+"""The server for a Django project."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ logger = logging.getLogger("django_websocket")
 
 
 class SiteServer(Server):
-    """Gives database connections back at the end of each HTTP connection, looks after the sockets' sessions, and tells
-    handshakes that a login is required."""
+    """Releases database connections at the end of each HTTP connection, runs the periodic session check, and answers
+    handshakes that lack a login.
+    """
 
     def __init__(self, application: WSGIApplication, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("on_connection_end", close_opened)
@@ -50,12 +51,12 @@ def _watch_sessions(interval: float) -> None:
             session_watch.check()
             failing = False
         except Exception:
-            # No answer is no reason to close anything.
+            # A failed check is no reason to close sockets.
             if not failing:
-                logger.exception("Looking after the sessions of websockets failed; it goes on")
+                logger.exception("Session check failed; will retry")
             failing = True
         finally:
             try:
                 release_connections(final=True)
             except Exception:
-                logger.exception("Closing the database connection of the session check failed")
+                logger.exception("Could not close the database connection of the session check")

@@ -1,1 +1,1 @@
-"""What ``manage.py runwsserver`` adds: the request log, reloading."""
+"""What ``manage.py runwsserver`` adds: the request log and reloading."""

@@ -1,4 +1,4 @@
-"""Our server in the place of the one that Django's ``runserver`` command starts."""
+"""Runs our server in place of the one that Django's ``runserver`` command starts."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ __all__ = ["RunserverServer"]
 
 logger = logging.getLogger("django.server")
 
-ORDERLY = frozenset({1000, 1001, 1005, 1006, *range(3000, 5000)})
-"""Close codes that are daily business: done, going away, none given, connection lost, the application's own."""
+ROUTINE_CLOSES = frozenset({1000, 1001, 1005, 1006, *range(3000, 5000)})
+"""Close codes of routine closes: normal, going away, no code, connection lost, the application's own."""
 
 SERVER_ERRORS = frozenset({1011, 1012, 1013, 1014})
-"""Close codes that mean a fault of the server (RFC 6455, section 7.4, and the registry it founds)."""
+"""Close codes that mean a server error (RFC 6455, section 7.4, and the IANA registry)."""
 
 
 class RunserverServer:
-    """What :func:`django.core.servers.basehttp.run` asks of a server class, around our server."""
+    """Adapts our server to the server class that :func:`django.core.servers.basehttp.run` expects."""
 
     def __init__(self, address: str) -> None:
-        """Listen on ``address``, as :func:`.sockets.bind_sockets` takes it; raises OSError like that."""
+        """Listen on ``address``; format and exceptions are those of :func:`.binding.bind_sockets`."""
         self._listeners = bind_sockets(address)
         self._server: Server | None = None
         self._finished = eventlet.Event()
         name = self._listeners[0].getsockname()
         self.server_port: int | None = name[1] if isinstance(name, tuple) else None
-        """The real port where the caller asked for any; None for a Unix socket."""
+        """The actual port, also if port 0 was requested; None for a unix socket."""
 
     def set_app(self, application: WSGIApplication) -> None:
         self._server = SiteServer(application, self._listeners, access_log=log_request, websocket_log=log_websocket)
 
     def serve_forever(self) -> None:
-        """Serve until a signal or :meth:`stop_and_wait` says stop, and what was open then has ended."""
+        """Serve until stopped by a signal or :meth:`stop_and_wait`, and until everything open has ended."""
         assert self._server is not None, "Django's run() calls set_app() first"
         try:
             if is_reloading():
@@ -56,18 +56,18 @@ class RunserverServer:
 
     def _stop_on_signal(self, signum: int) -> None:
         """The first signal lets views and requests finish, the second doesn't."""
-        assert self._server is not None, "signals are caught while it serves"
+        assert self._server is not None, "signals are only handled while serving"
         self._server.stop(drain_timeout=0 if self._server.stopping else None)
 
     def stop_and_wait(self, drain_timeout: float) -> None:
-        """Stop, and return when :meth:`serve_forever` does, soon after ``drain_timeout`` seconds."""
+        """Stop, and wait for :meth:`serve_forever` to return: at most ``drain_timeout`` + 2 seconds."""
         if self._server is not None and not self._finished.ready():
             self._server.stop(drain_timeout=drain_timeout)
             self._finished.wait(drain_timeout + 2)
 
 
 def log_request(entry: AccessEntry) -> None:
-    """Log an answered request as Django's development server does; its formatter colours the line."""
+    """Log an answered request like Django's development server, whose formatter colours the line."""
     level = logging.ERROR if entry.status >= 500 else logging.WARNING if entry.status >= 400 else logging.INFO
     requested = f"{entry.method} {entry.target} {entry.protocol}"
     line = '"%s" %s %s' if entry.complete else '"%s" %s %s cut off'
@@ -75,9 +75,9 @@ def log_request(entry: AccessEntry) -> None:
 
 
 def log_websocket(entry: ClosedEntry) -> None:
-    """Log a closed websocket: its close code, the seconds that it was open, the messages in and out."""
-    # The colours are made for HTTP: as of an upgrade where the end was in order, or nobody's fault.
-    level, status = (logging.INFO, 101) if entry.code in ORDERLY else (logging.WARNING, 400)
+    """Log a closed websocket: close code, seconds open, messages in and out."""
+    # The formatter picks colours by HTTP status: a routine close looks like a 101.
+    level, status = (logging.INFO, 101) if entry.code in ROUTINE_CLOSES else (logging.WARNING, 400)
     if entry.code in SERVER_ERRORS:
         level, status = logging.ERROR, 500
     logger.log(
@@ -93,5 +93,5 @@ def log_websocket(entry: ClosedEntry) -> None:
 
 
 def _extra(status: int) -> dict[str, Any]:
-    """What Django's ServerFormatter goes by: the colour's status, and the time as http.server writes it."""
+    """Return what Django's ServerFormatter needs: a status for the colour, and the time in http.server's format."""
     return {"status_code": status, "server_time": time.strftime("%d/%b/%Y %H:%M:%S")}

@@ -1,14 +1,14 @@
-"""Starting again: through the patching entry, and on a changed file.
+"""Restarts the process: through the patching entry point, and when a file changes.
 
-Two processes, as with Django's own autoreloader: the *supervisor* starts the *reloading* process (known by
-RUN_MAIN=true) over and over, as long as it exits with status 3. Only the second one serves, and so only that
-one is started through :mod:`django_websocket.serving.__main__`, which patches first.
+There are two processes, as with Django's autoreloader: the *supervisor* restarts the *reloading* process (identified by
+RUN_MAIN=true) as long as that exits with status 3. Only the reloading process serves, so only that one is started
+through :mod:`django_websocket.serving.__main__`, which patches first.
 """
 
 from __future__ import annotations
 
 import os
-import posix  # its waitpid blocks even where eventlet has replaced that of os by one that polls
+import posix  # its waitpid() blocks; eventlet replaces os.waitpid() with one that polls
 import signal
 import sys
 import time
@@ -29,30 +29,30 @@ __all__ = [
     "STOP_SIGNALS",
     "is_reloading",
     "patched_command_line",
+    "run_or_wait_for_change",
     "run_reloading",
-    "run_until_it_loads",
     "start_again",
     "supervise",
 ]
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# The terminal sends Ctrl-C to the whole process group, so the serving process gets this many seconds to
-# end by itself before it is asked to, and that many more before it is killed.
+# Seconds. Ctrl-C goes to the whole process group, so the serving process first gets time to exit by itself, and
+# more after a SIGTERM before it is killed.
 INTERRUPTED_GRACE = 1.5
 TERMINATED_GRACE = 5.0
 
 
 def is_reloading() -> bool:
-    """Is this the process that the supervisor starts?"""
+    """Whether this is the reloading process."""
     return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
 
 
 def patched_command_line() -> list[str]:
-    """The command line of this very program, led through the entry that patches first.
+    """Return this program's command line, routed through the entry point that patches first.
 
-    Interpreter flags (-W, -X) are kept as Django's autoreloader keeps them. Raises RuntimeError for a program
-    that cannot be started again, such as ``python -c``.
+    Keeps interpreter flags (-W, -X), like Django's autoreloader. Raises RuntimeError for a program that can't be
+    restarted, such as ``python -c``.
     """
     executable, *rest = map(str, autoreload.get_child_arguments())
     flags = list(takewhile(lambda argument: argument.startswith(("-W", "-X")), rest))
@@ -60,16 +60,16 @@ def patched_command_line() -> list[str]:
 
 
 def start_again(command_line: list[str]) -> NoReturn:
-    """Become ``command_line``: same process id, same environment."""
+    """Replace this process with ``command_line``, keeping process id and environment."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command_line[0], command_line)
 
 
 def supervise(command_line: list[str]) -> int:
-    """Run ``command_line`` until it exits with anything but 3 (a file changed); return its exit status.
+    """Run ``command_line``, restarting it while it exits with 3 (a file changed); return its exit status.
 
-    SIGINT and SIGTERM end it, and give 0.
+    SIGINT and SIGTERM stop it and return 0.
     """
     environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
     for signum in STOP_SIGNALS:
@@ -80,13 +80,13 @@ def supervise(command_line: list[str]) -> int:
         try:
             status = os.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
         except _Stopped as stopped:
-            _end(pid, INTERRUPTED_GRACE if stopped.args[0] == signal.SIGINT else 0)
+            _terminate(pid, INTERRUPTED_GRACE if stopped.args[0] == signal.SIGINT else 0)
             return 0
     return status if status >= 0 else 128 - status
 
 
 class _Stopped(BaseException):
-    """A signal asks the supervisor to stop; its argument is the signal's number."""
+    """A signal told the supervisor to stop. The argument is the signal number."""
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
@@ -95,18 +95,18 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     raise _Stopped(signum)
 
 
-def _end(pid: int, grace: float) -> None:
-    """End the process ``pid``: wait ``grace`` seconds, then ask it, then kill it."""
-    if _ended(pid, grace):
+def _terminate(pid: int, grace: float) -> None:
+    """Wait ``grace`` seconds for process ``pid`` to exit, then send SIGTERM, then SIGKILL."""
+    if _has_exited(pid, grace):
         return
     os.kill(pid, signal.SIGTERM)
-    if not _ended(pid, TERMINATED_GRACE):
+    if not _has_exited(pid, TERMINATED_GRACE):
         os.kill(pid, signal.SIGKILL)
         posix.waitpid(pid, 0)
 
 
-def _ended(pid: int, seconds: float) -> bool:
-    """Does ``pid`` end within ``seconds``?"""
+def _has_exited(pid: int, seconds: float) -> bool:
+    """Whether process ``pid`` exits within ``seconds``."""
     until = time.monotonic() + seconds
     while posix.waitpid(pid, os.WNOHANG) == (0, 0):
         if time.monotonic() > until:
@@ -116,36 +116,36 @@ def _ended(pid: int, seconds: float) -> bool:
 
 
 def run_reloading(main: Callable[..., object], stop: Callable[[], None], **options: Any) -> NoReturn:
-    """Run ``main(**options)`` in a green thread while this one watches the files.
+    """Run ``main(**options)`` in a green thread while the calling one watches for file changes.
 
-    Exits with 3 when one changed, with 0 on SIGINT and SIGTERM; in both cases once ``stop()`` has returned.
+    Exits with 3 when a file changes and with 0 on SIGINT or SIGTERM, in both cases after calling ``stop()``.
     """
 
-    def main_behind_the_watcher(**options: Any) -> None:
-        # The watcher takes its first look before this thread is busy: what is saved meanwhile counts as a change.
+    def main_after_first_scan(**options: Any) -> None:
+        # Let the watcher scan first: files saved while this thread is busy then count as changes.
         eventlet.sleep(0)
         main(**options)
 
     reloader = autoreload.get_reloader()
     autoreload.logger.info("Watching for file changes with %s", type(reloader).__name__)
-    _watch(partial(autoreload.start_django, reloader, main_behind_the_watcher, **options), stop)
+    _watch(partial(autoreload.start_django, reloader, main_after_first_scan, **options), stop)
 
 
-def run_until_it_loads(run: Callable[[], None]) -> None:
-    """``run()``; if the project does not even load, show why and exit with 3 once a file has changed.
+def run_or_wait_for_change(run: Callable[[], None]) -> None:
+    """Call ``run()``; if the project fails to load, print the traceback and exit with 3 once a file changes.
 
-    Django's own ManagementUtility has that patience, as far as settings do load, for ``runserver`` only.
+    Django's ManagementUtility does so for ``runserver`` only, and only if the settings load.
     """
     try:
         autoreload.check_errors(run)()
     except Exception:
         traceback.print_exc()
-        # Not start_django(): there are no settings for the receivers of its signal.
+        # Not start_django(): the receivers of its signal need settings.
         _watch(autoreload.get_reloader().run_loop, lambda: None)
 
 
 def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
-    """``watch()`` until it or a signal exits, then ``stop()``."""
+    """Call ``watch()`` until it or a signal raises SystemExit, then ``stop()``."""
     watcher = greenlet.getcurrent()
 
     def exit_watcher(signum: int) -> None:
@@ -156,4 +156,4 @@ def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
             watch()
         finally:
             stop()
-    raise AssertionError("Django's reloader only ends by an exception")
+    raise AssertionError("Django's reloader only ends with an exception")

@@ -1,1 +1,1 @@
-"""The socket of an open websocket, on eventlet's hub."""
+"""The sockets of open websockets on eventlet's hub."""

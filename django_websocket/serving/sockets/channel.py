@@ -1,10 +1,10 @@
 """The channel of an open websocket on eventlet's hub.
 
-Eventlet's own blocking ``recv`` registers the descriptor with epoll, and takes it out again, for every wait. Here each
-websocket keeps one READ listener for its life.
+Eventlet's blocking ``recv`` adds the descriptor to epoll and removes it again for every wait. Here each websocket keeps
+one READ listener for its lifetime.
 
-* No callback lets an exception out: the hub would print it and drop the descriptor.
-* The listeners go before the descriptor is closed, so that a recycled number never reaches an old socket.
+* Callbacks must not raise: the hub would print the exception and drop the descriptor.
+* Listeners are removed before the descriptor is closed, so that a reused number never reaches an old socket.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRITE = hubs.hub.WRITE
 
 
 class EventletChannel:
-    """A :class:`~django_websocket.channel.Channel` over ``wire``, which belongs to it from now on."""
+    """A :class:`~django_websocket.channel.Channel` over ``wire``, which it takes over."""
 
     __slots__ = ("_hub", "_on_lost", "_reader", "_wire", "_writer", "clock", "receive", "send")
 
@@ -45,8 +45,8 @@ class EventletChannel:
     def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
         self._on_lost = on_lost
         if isinstance(self._wire, TLSWire):
-            callback = self._emptying(callback)
-        self._reader = self._hub.add(READ, self._wire.fd, callback, self._lose, None)
+            callback = self._repeat_while_pending(callback)
+        self._reader = self._hub.add(READ, self._wire.fd, callback, self._descriptor_closed, None)
 
     def unwatch_readable(self) -> None:
         if self._reader is not None:
@@ -55,22 +55,22 @@ class EventletChannel:
 
     def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
         self._on_lost = on_lost
-        self._writer = self._hub.add(WRITE, self._wire.fd, callback, self._lose, None)
+        self._writer = self._hub.add(WRITE, self._wire.fd, callback, self._descriptor_closed, None)
 
     def unwatch_writable(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._hub.remove(writer)
 
-    def _lose(self, error: BaseException) -> None:
-        """The hub says that somebody else closed the descriptor, and has dropped the listeners."""
+    def _descriptor_closed(self, error: BaseException) -> None:
+        """The hub reports that the descriptor was closed elsewhere; it has already dropped the listeners."""
         self._reader = self._writer = None
         on_lost, self._on_lost = self._on_lost, None
         if on_lost is not None:
             on_lost()
 
-    def _emptying(self, callback: Callable[[int], None]) -> Callable[[int], None]:
-        """Call back again while bytes wait inside OpenSSL, which the descriptor doesn't show."""
+    def _repeat_while_pending(self, callback: Callable[[int], None]) -> Callable[[int], None]:
+        """Repeat ``callback`` while OpenSSL holds buffered input, which polling the descriptor does not report."""
 
         def on_readable(fd: int) -> None:
             callback(fd)
@@ -104,9 +104,9 @@ class EventletChannel:
 
     def park(self) -> Any:
         hub = self._hub
-        # hub.switch() makes sure of the parent first; a view has had the right one since it was resumed.
-        is_settled: bool = greenlet.getcurrent().parent is hub.greenlet
-        return hub.greenlet.switch() if is_settled else hub.switch()
+        # hub.switch() sets the parent first; a view has had the right one since it was resumed.
+        has_hub_as_parent: bool = greenlet.getcurrent().parent is hub.greenlet
+        return hub.greenlet.switch() if has_hub_as_parent else hub.switch()
 
     def pause(self) -> None:
         current: Any = greenlet.getcurrent()

@@ -1,7 +1,7 @@
-"""Pings: a client that vanished without a word is found out, and proxies see that the connection is in use.
+"""Pings: detect clients that vanished silently, and show proxies that the connection is in use.
 
-One timer serves all sockets. They wait in the order in which they are due, so a sweep looks at those alone whose time
-has come, and it yields to the hub after every few.
+One timer serves all sockets. They are kept in the order in which they are due, so a sweep visits only those, and it
+yields to the hub after each batch.
 """
 
 from __future__ import annotations
@@ -19,60 +19,60 @@ __all__ = ["Keepalive"]
 logger = logging.getLogger("django_websocket")
 
 TICK = 1.0
-"""Seconds between sweeps at most; how late a ping may be."""
+"""Maximum seconds between sweeps, and so the maximum delay of a ping."""
 
 SLICE = 100
-"""Sockets that one sweep sees to before others get their turn."""
+"""Sockets that a sweep handles before it yields."""
 
 
 class Keepalive(SocketObserver):
-    """Pings every socket each ``WEBSOCKET_PING_INTERVAL`` seconds.
+    """Pings every socket every ``WEBSOCKET_PING_INTERVAL`` seconds.
 
-    One from which nothing at all has come ``WEBSOCKET_PING_TIMEOUT`` seconds after a ping is closed with 1011. So a
-    client that vanishes is dropped within the sum of the two. Where bytes wait to be sent, whether the client takes
-    them is what counts (``WEBSOCKET_SEND_TIMEOUT``); where the view has let reading pause, nothing can be known.
+    A socket from which nothing at all arrives within ``WEBSOCKET_PING_TIMEOUT`` seconds of a ping is closed with 1011,
+    so a client that vanishes is dropped within the sum of the two. Exempt are sockets with unsent bytes, to which
+    ``WEBSOCKET_SEND_TIMEOUT`` applies, and those on which reading is paused, where nothing can be known.
     """
 
     def __init__(self, owner: object) -> None:
-        """``owner``: only the websockets that it opened are pinged."""
+        """Ping only the websockets that ``owner`` opened."""
         self._owner = owner
         self._interval: float | None = get_setting("WEBSOCKET_PING_INTERVAL") or None
         self._timeout: float = get_setting("WEBSOCKET_PING_TIMEOUT")
         self._tick = min(TICK, self._timeout / 4, (self._interval or TICK) / 4)
-        # When each is to be pinged next, and until when it has to show life and how much had come from it before its
-        # ping. What is added is later than all that is there, so both are in the order of their times.
+        # When each socket's next ping is due; and the deadline for an answer, with the bytes received before the ping.
+        # New entries are always the latest, so both dicts are ordered by time.
         self._pings: dict[WebSocket, float] = {}
         self._answers_due: dict[WebSocket, tuple[float, int]] = {}
         self._hub = eventlet.hubs.get_hub()
         self._timer: Any = None
-        self._planned = 0.0
+        self._scheduled = 0.0
 
     def socket_opened(self, websocket: WebSocket) -> None:
-        """Ping it from now on."""
+        """Start pinging ``websocket``."""
         if self._interval is None or websocket.owner is not self._owner:
             return
         self._pings[websocket] = self._hub.clock() + self._interval
         if self._timer is None:
-            self._plan(self._tick)
+            self._schedule(self._tick)
 
     def socket_closed(self, websocket: WebSocket) -> None:
-        """Ping it no more."""
+        """Stop pinging ``websocket``."""
         self._pings.pop(websocket, None)
         self._answers_due.pop(websocket, None)
         if not self._pings and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _plan(self, seconds: float) -> None:
-        self._planned = self._hub.clock() + seconds
+    def _schedule(self, seconds: float) -> None:
+        self._scheduled = self._hub.clock() + seconds
         self._timer = self._hub.schedule_call_global(seconds, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
         now = self._hub.clock()
-        if now > self._planned + 2 * self._tick:
-            # This process stood still. What clients sent meanwhile is read first, then they are judged.
-            self._plan(self._tick)
+        if now > self._scheduled + 2 * self._tick:
+            # The process was stalled: read what clients sent meanwhile before checking deadlines.
+            self._schedule(self._tick)
             return
         budget = SLICE
         try:
@@ -93,10 +93,10 @@ class Keepalive(SocketObserver):
                 budget -= 1
                 self._ping(websocket, now)
         except Exception:
-            logger.exception("Pinging a websocket failed")
+            logger.exception("Could not ping a websocket")
         finally:
             if self._timer is None and self._pings:
-                self._plan(self._tick if budget else 0)
+                self._schedule(self._tick if budget else 0)
 
     def _ping(self, websocket: WebSocket, now: float) -> None:
         assert self._interval is not None, "without pings there is no sweep"
@@ -106,7 +106,7 @@ class Keepalive(SocketObserver):
         assert driver is not None, "an open websocket has a driver"
         received = driver.bytes_received
         due = self._answers_due.get(websocket)
-        # While an earlier ping is unanswered, it is that one's time that runs.
+        # While an earlier ping is unanswered, its deadline stands.
         if due is None or due[1] != received:
             self._answers_due.pop(websocket, None)
             self._answers_due[websocket] = (now + self._timeout, received)

@@ -188,7 +188,7 @@ def test_a_database_that_is_away_ends_nothing(serving: Serving) -> None:
                 database.stop()
                 time.sleep(2.5)
                 lives(peer)
-                assert served.log().count("Looking after the sessions of websockets failed") == 1, "once, not each time"
+                assert served.log().count("Session check failed") == 1, "once, not each time"
                 database.start()
                 time.sleep(1)
                 lives(peer)

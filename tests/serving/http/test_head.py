@@ -27,13 +27,13 @@ def test_refused(case: Case) -> None:
 def test_refused_byte_by_byte(case: Case) -> None:
     """What is looked at as it comes in is judged as what comes in one piece, if earlier."""
     found: Head | Refusal | None = None
-    looked_at = 0
+    scanned = 0
     for end in range(1, len(case.raw) + 1):
         received = case.raw[:end]
-        found = approve_head(received) if received.endswith(b"\r\n\r\n") else refuse_unfinished(received, looked_at)
+        found = approve_head(received) if received.endswith(b"\r\n\r\n") else refuse_unfinished(received, scanned)
         if found is not None:
             break
-        looked_at = end
+        scanned = end
     assert isinstance(found, Refusal)
     assert found.status == case.status, found
 
@@ -113,9 +113,9 @@ def test_authority_stands_for_host() -> None:
 def test_huge_head_is_refused_in_time() -> None:
     """The check of what has come is not repeated over what was looked at."""
     received = bytearray(b"GET / HTTP/1.1\r\n")
-    looked_at = 0
-    while (refusal := refuse_unfinished(received, looked_at)) is None:
-        looked_at = len(received)
+    scanned = 0
+    while (refusal := refuse_unfinished(received, scanned)) is None:
+        scanned = len(received)
         received += b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n"
     assert refusal.status == 431
     assert len(received) < 70_000

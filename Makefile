@@ -1,8 +1,8 @@
-# make run [ADDRPORT=8001]   serve the demo project, from nothing
+# make run [ADDRPORT=8001]   set up and serve the demo project
 # make test [PYTEST_ARGS="-k handshake"]
-# make faults                what takes minutes, or both cores: floods, thousands of sockets, a real PostgreSQL
-# make compat                other well-known packages, each tried in a project of its own
-# make soak [MINUTES=2]      connections come and go and go wrong; then look what has leaked
+# make faults                tests that take minutes or both cores: floods, thousands of sockets, a real PostgreSQL
+# make compat                well-known packages, each in a project of its own
+# make soak [MINUTES=2]      open, close and break connections, then check for leaks
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -52,9 +52,9 @@ clean:
 	rm -rf $(VENV) .conformance benchmarks/.venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp stands for "installed as setup.cfg says now", so nothing is installed twice.
+# A stamp newer than setup.cfg means that its requirements are installed.
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is required: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/python

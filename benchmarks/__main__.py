@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: enter the bench's environment (made at the first run), then run the command line there."""
+"""``python -m benchmarks``: create the bench's environment on the first run, enter it, and run the command line."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.capacity``: as many idle sockets as one process may have, opened, kept alive and closed.
+"""``python -m benchmarks.capacity``: open, hold and close as many idle sockets as one process can have.
 
-Opens in steps, so that one sees whether memory, processor time and the time to open grow in a straight line;
-holds all of them for some minutes while the server pings; closes each with a closing handshake. With
-``--processes 2`` two servers share one port (SO_REUSEPORT). Several load processes, each from an address of its
-own in 127.0.0.0/8, carry the other ends. Ends with 0 if no socket was lost and no close went unanswered.
+Opens sockets in steps, to show whether memory, processor time and the time to open grow linearly; holds all of
+them for some minutes while the server pings; closes each with a closing handshake. With
+``--processes 2`` two servers share one port (SO_REUSEPORT). Several load processes, each with an address of its
+own in 127.0.0.0/8, hold the client ends. Exits with 0 if no socket was lost and every close was answered.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PER_STEP = 5000  # sockets for each server process
 
 @dataclass(frozen=True)
 class Step:
-    """What a step cost; every figure is for all server processes together."""
+    """The cost of a step; every figure is the total of all server processes."""
 
     sockets: int  # open after it
     opened: int  # in it
@@ -66,13 +66,13 @@ class Findings:
 
 
 class Loads:
-    """The load processes, which take the same orders at the same time."""
+    """The load processes, which get the same orders at the same time."""
 
     def __init__(self, processes: Sequence[subprocess.Popen[str]]) -> None:
         self._processes = processes
 
     def order(self, *orders: str) -> list[dict[str, Any]]:
-        """One order for each process, or one for all; their findings. Raises Failure with the first error."""
+        """Send one order to each process, or one to all; return their answers. Raises Failure with the first error."""
         for place, process in enumerate(self._processes):
             assert process.stdin is not None
             process.stdin.write(orders[place % len(orders)] + "\n")
@@ -88,7 +88,7 @@ class Loads:
         return findings
 
     def open(self, count: int) -> float:
-        """Open ``count`` more, shared out evenly; the seconds it took."""
+        """Open ``count`` more, spread evenly; return the seconds taken."""
         each, more = divmod(count, len(self._processes))
         outcomes = self.order(*(f"open {each + (place < more)}" for place in range(len(self._processes))))
         return max(float(outcome["seconds"]) for outcome in outcomes)
@@ -100,7 +100,7 @@ class Loads:
 
 @contextlib.contextmanager
 def load_processes(port: int, path: str, count: int, usable: set[int]) -> Iterator[Loads]:
-    """``count`` load processes for the server on ``port``; they end with the context."""
+    """``count`` load processes for the server on ``port``; they are stopped when the context ends."""
     processes = []
     try:
         for number_ in range(1, count + 1):
@@ -123,9 +123,9 @@ def load_processes(port: int, path: str, count: int, usable: set[int]) -> Iterat
 
 
 def measure(name: str, *, processes: int, sockets: int, window: float, hold: float) -> Findings:
-    """Run it. ``sockets`` is for each server process, ``window`` and ``hold`` are seconds.
+    """Run the measurement. ``sockets`` is for each server process, ``window`` and ``hold`` are seconds.
 
-    Raises Failure when sockets can't be opened.
+    Raises Failure if sockets can't be opened.
     """
     server, port, (server_core, load_core) = SERVERS[name], free_port(), cores()
     findings = Findings(name, processes)

@@ -1,7 +1,7 @@
 """This checkout against an earlier revision of itself: ``python -m benchmarks.compare REVISION``.
 
-Both servers take turns on the same core in the same run, and the ratio of each round is formed before the median is
-taken, so that what the machine does meanwhile hits both alike.
+Both servers take turns on the same core in the same run, and the ratio of each round is computed before the median is
+taken, so that other load on the machine affects both alike.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ FLOOR = VENV / "floor"
 
 
 def ready() -> Path:
-    """The environment's Python; made or brought up to date first, which takes a minute and the network."""
+    """Return the environment's Python, first creating or updating it, which takes a minute and network access."""
     stamp = VENV / ".stamp"
     wanted = f"{sys.version}\n{(HERE / 'requirements.txt').read_text()}\n{requirements_of_ours()}"
     found = stamp.read_text() if stamp.is_file() else ""

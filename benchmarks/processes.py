@@ -1,4 +1,4 @@
-"""Processes that the bench starts: pinned to a core, the leaders of a session of their own, ended by their pid."""
+"""Processes that the bench starts: pinned to a core, each the leader of its own session, stopped by pid."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from .procfs import listens, session_pids
 
 
 class Failure(Exception):
-    """Something that the report states as the reason for a missing figure."""
+    """The reason that the report gives for a missing figure."""
 
 
 def cores() -> tuple[int, int]:
-    """The server's core and the load generator's; the same one on a machine that has no second."""
+    """The server's core and the load generator's; the same one on a single-core machine."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
 
 
 def end_with_us() -> None:
-    """Let SIGTERM end this process like Ctrl-C, so that what it started ends too."""
+    """Make SIGTERM end this process like Ctrl-C, so that the processes it started end too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: terminated"))
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at the moment."""
+    """A loopback port that is currently free."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
@@ -98,7 +98,7 @@ def _last_line(fd: int) -> str:
 
 
 def end(process: subprocess.Popen[bytes], *, patience: float = 3.0) -> None:
-    """Ask the process to stop, then end it and whatever is left of its session."""
+    """Stop the process, then kill it and whatever is left of its session."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -1,7 +1,7 @@
 """What a server costs, read from /proc: processor time and memory of a process and all its descendants.
 
-A server is started as the leader of a session of its own, so its tree is every process of that session, even when
-a middle process has gone.
+A server is started as the leader of its own session, so its tree is every process of that session, even if an
+intermediate process has exited.
 """
 
 from __future__ import annotations

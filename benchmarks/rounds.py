@@ -1,4 +1,4 @@
-"""Runs a plan: for each round and workload every server in turn, so that whatever the machine does hits all alike."""
+"""Runs a plan: in each round, each workload on every server in turn, so that outside load affects all alike."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Cell:
 
 
 def run(plan: Plan) -> list[Cell]:
-    """Every cell that makes sense, in the plan's order."""
+    """Run every applicable cell, in the plan's order."""
     cells: dict[tuple[str, str], Cell] = {}
     for workload in plan.workloads:
         for server in plan.servers:
@@ -62,7 +62,7 @@ def run(plan: Plan) -> list[Cell]:
             break
         again = [w for w in plan.workloads if not (number and w.once and not plan.repeat_all)]
         for batch in _batches(again):
-            # Every other round runs backwards, so that nobody always follows the same neighbour.
+            # Reverse every other round, so that no server always runs after the same one.
             for server in plan.servers if number % 2 == 0 else reversed(plan.servers):
                 wanted = [w for w in batch if _is_open(cells.get((w.name, server.name)))]
                 if wanted:
@@ -75,7 +75,7 @@ def run(plan: Plan) -> list[Cell]:
 
 
 def _batches(workloads: Sequence[Workload]) -> Iterator[list[Workload]]:
-    """Workloads that one server process goes through together."""
+    """Groups of workloads that share one server process."""
     for _, batch in groupby(workloads, key=lambda w: w.name if w.fresh else ""):
         yield list(batch)
 

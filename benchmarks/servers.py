@@ -1,7 +1,7 @@
-"""The servers: this project and its peers, how each is started and what it can be asked.
+"""The servers: this project and its peers, how each is started and what it supports.
 
-Everybody runs on one core with its defaults, access logs off, and a backlog that holds a storm. What runs Django runs
-the same project: default middleware, sessions, auth.
+Each runs on one core with its defaults, access logs off, and a backlog large enough for a storm. All Django servers
+run the same project: default middleware, sessions, auth.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Server:
     needs: Sequence[str] = field(default=())  # importable modules
 
     def unavailable(self) -> str | None:
-        """Why it can't be started here; None if it can."""
+        """The reason why it can't be started here, None if it can."""
         for module in self.needs:
             if not importable(module):
                 return f"{module} is not there"

@@ -1,4 +1,4 @@
-"""The workloads: what every server is asked, and which of the samples is the figure."""
+"""The workloads: what every server has to do, and which sample is the figure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHARE = Figure("core_percent", "% of a core", more_is_better=False)
 
 @dataclass(frozen=True)
 class Workload:
-    """One table. ``kind`` is what a server must offer; ``fresh`` asks for a server that has served nothing yet."""
+    """One table. ``kind`` is what a server must support; ``fresh`` requires a server that has served nothing yet."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ class Workload:
     once: bool = False  # long, and its figure hardly varies: one round will do
 
     def refusal(self, server: Server) -> str | None:
-        """Why ``server`` is not asked; an empty reason when it is not of that kind; None when it is asked."""
+        """The reason to skip ``server``: empty if it lacks the kind, None if it is to be measured."""
         if self.kind == "pings" and "idle" in server.kinds and not server.pings:
             return "sends no pings"
         if self.kind not in server.kinds:
@@ -129,7 +129,7 @@ _WORKLOADS = [
             SHARE,
             fresh=True,
             once=True,
-            seconds=40.0,  # two of everybody's ping intervals
+            seconds=40.0,  # two ping intervals of every server
         )
         for n in (1000, 15_000)
     ),

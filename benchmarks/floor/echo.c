@@ -1,8 +1,8 @@
-/* The floor: the least a websocket echo server can cost on this kernel.
+/* The floor: the minimum cost of a websocket echo server on this kernel.
  *
  * One thread, one epoll set, one reused input buffer. It shakes hands, unmasks, echoes, answers ping and close, and
- * sends to everybody who came in by /fanout what one of them says. It trusts its peer and checks nothing else, so what
- * it costs is the kernel's price of two system calls for each message, and nobody can be below it.
+ * forwards each message on /fanout to all of its clients. It trusts its peer and checks nothing else, so its cost is
+ * that of two system calls per message, a lower bound for any server.
  *
  *     echo PORT
  */

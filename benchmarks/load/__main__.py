@@ -1,4 +1,4 @@
-"""``python -m benchmarks.load '<job as JSON>'``: do it, and print the samples (or ``{"error": ...}``) as JSON."""
+"""``python -m benchmarks.load '<job as JSON>'``: run the job and print the samples (or ``{"error": ...}``) as JSON."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Crowd:
     def open(self, count: int, *, concurrency: int = 64) -> Opening:
         """Open ``count`` more websockets, at most ``concurrency`` handshakes at a time.
 
-        Raises LoadError if the server refuses one, or lets none succeed for :data:`PATIENCE` seconds.
+        Raises LoadError if the server refuses one, or if none succeeds for :data:`PATIENCE` seconds.
         """
         self._progress = progress = Opening()
         start = self._last_opened = time.perf_counter()
@@ -86,7 +86,7 @@ class Crowd:
         return progress
 
     def turn(self, timeout: float) -> None:
-        """Handle what is there, waiting at most ``timeout`` seconds for it."""
+        """Handle pending events, waiting at most ``timeout`` seconds for the first."""
         for fd, event in self.epoll.poll(timeout):
             member = self.members.get(fd)
             if member is None:
@@ -97,7 +97,7 @@ class Crowd:
                 self._receive(fd, member)
 
     def unknown(self, fd: int) -> None:
-        """Something else that was registered with the epoll is ready; for subclasses."""
+        """Called when another descriptor registered with the epoll is ready; for subclasses."""
 
     def hold(self, seconds: float) -> None:
         """Keep every member alive for ``seconds``."""
@@ -115,9 +115,9 @@ class Crowd:
         return min(sizes)
 
     def close(self, *, patience: float = 5.0) -> int:
-        """Close every socket with a closing handshake; how many the server did not answer within ``patience`` seconds.
+        """Close every socket with a closing handshake; return how many got no answer within ``patience`` seconds.
 
-        The patience starts again with each socket that is closed.
+        The wait starts anew with each socket that is closed.
         """
         frame = masked_frame(CLOSE, (1000).to_bytes(2, "big"))
         for fd, member in list(self.members.items()):

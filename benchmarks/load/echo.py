@@ -1,4 +1,4 @@
-"""Closed-loop echo: every client keeps ``in_flight`` messages on their way and sends the next when one comes back."""
+"""Closed-loop echo: every client keeps ``in_flight`` messages in flight and sends the next when one comes back."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def frame_of(job: Job, payload: bytes) -> bytes:
 
 
 class EchoLoop:
-    """The hot loop. What it does for one message decides what servers it can tell apart: keep it short."""
+    """The hot loop. Its cost per message limits how fast a server it can measure: keep it short."""
 
     def __init__(self, crowd: Crowd, frame: bytes, reply_size: int, in_flight: int) -> None:
         self._crowd = crowd

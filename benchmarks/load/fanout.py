@@ -1,4 +1,4 @@
-"""Fan-out in a closed loop: one member speaks, all members hear it, then it speaks again."""
+"""Fan-out in a closed loop: one member sends, all members receive, then it sends again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST = 120.0  # seconds that one message may take
 
 
 class FanoutLoop:
-    """Counts deliveries; the message's own speaker hears it too."""
+    """Counts deliveries; the sender gets its own message too."""
 
     def __init__(self, crowd: Crowd, frame: bytes) -> None:
         self._crowd = crowd

@@ -14,7 +14,7 @@ ACCEPT: Final = base64.b64encode(hashlib.sha1(KEY + b"258EAFA5-E914-47DA-95CA-C5
 
 
 class LoadError(Exception):
-    """The server did not do what was asked of it; the message is what the report says."""
+    """The server failed the job; the message goes into the report."""
 
 
 def handshake(port: int, path: str, *, deflate: bool) -> bytes:

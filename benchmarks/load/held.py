@@ -1,7 +1,7 @@
-"""A crowd that takes orders: one line on standard input is one order, one line of JSON on standard output its outcome.
+"""A crowd controlled by orders: each line on standard input is an order, each line of JSON on standard output a result.
 
-``open N`` opens N more sockets and exchanges one message on each; ``report`` tells what there is; ``close`` closes all.
-In between the crowd answers pings. End of input ends the process.
+``open N`` opens N more sockets and exchanges one message on each; ``report`` gives current figures; ``close`` closes
+all. In between, the crowd answers pings. End of input ends the process.
 """
 
 from __future__ import annotations

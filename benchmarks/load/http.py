@@ -1,4 +1,4 @@
-"""Plain HTTP in a closed loop: every client asks for the same page, on a kept-alive connection if it may."""
+"""Plain HTTP in a closed loop: every client requests the same page, on a persistent connection if possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .meter import Meter
 
 
 class Page:
-    """What a response must look like, learnt from the first one."""
+    """What a response must look like, learned from the first one."""
 
     def __init__(self, port: int, path: str) -> None:
         self.address = ("127.0.0.1", port)
@@ -51,7 +51,7 @@ def missing_bytes(response: bytes) -> int | None:
 
 
 def closes(response: bytes) -> bool:
-    """True if the server announces that it closes the connection after this response."""
+    """Whether the server announces that it will close the connection after this response."""
     head = response.partition(b"\r\n\r\n")[0].lower()
     return b"\r\nconnection: close" in head or head.startswith(b"http/1.0")
 

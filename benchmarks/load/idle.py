@@ -1,4 +1,4 @@
-"""Sockets that do nothing: what opening them costs, what they weigh, and what keeping them alive costs."""
+"""Idle sockets: the cost of opening them, their memory, and the cost of keeping them alive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SETTLE = 1.0  # seconds between the last handshake and the reading of the memory
 
 
 def warm_up(job: Job) -> None:
-    """A few sockets come and go, so that what a server loads and allocates once is not counted."""
+    """Open and close a few sockets, so that a server's one-time loading and allocation is not counted."""
     payload = message(job)
     crowd = Crowd(job.port, job.path)
     crowd.open(min(50, job.clients))
@@ -23,7 +23,7 @@ def warm_up(job: Job) -> None:
 
 
 def run_storm(job: Job) -> dict[str, float]:
-    """Open as fast as the server lets: handshakes a second, and how long the slowest took."""
+    """Open as fast as the server allows: handshakes per second, and the duration of the slowest."""
     warm_up(job)
     crowd = Crowd(job.port, job.path)
     meter = Meter(job.session)
@@ -44,7 +44,7 @@ def server_memory(session: int) -> Memory:
 
 
 def run_idle(job: Job) -> dict[str, float]:
-    """Open, say one thing on each socket, settle; then memory for each socket, and the core's share in the window.
+    """Open, exchange one message per socket, settle; then measure memory per socket and the share of a core used.
 
     Pages that a server leaves half empty count for it.
     """

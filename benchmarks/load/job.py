@@ -1,4 +1,4 @@
-"""What the load process is asked to do; made by the workloads, carried as JSON."""
+"""The load process's job; created by the workloads, passed as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A window of measurement: what the server and this client used between two moments."""
+"""A measurement window: what the server and this client used between two points in time."""
 
 from __future__ import annotations
 

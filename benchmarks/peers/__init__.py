@@ -1,1 +1,1 @@
-"""Peers without Django: the smallest echo that each library's documentation would lead to. ``python -m ... PORT``."""
+"""Peers without Django: the smallest echo that follows each library's documentation. ``python -m ... PORT``."""

@@ -1,4 +1,4 @@
-"""``websockets`` on asyncio with uvloop; ``/fanout`` goes to everybody by ``broadcast``."""
+"""``websockets`` on asyncio with uvloop; ``/fanout`` sends to all with ``broadcast``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``websockets`` with one thread for each connection."""
+"""``websockets`` with one thread per connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Django and Channels behind an ASGI server, wired as Channels' documentation tells."""
+"""Django and Channels behind an ASGI server, set up as in Channels' documentation."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class SyncEcho(WebsocketConsumer):
 
 
 class Room(AsyncWebsocketConsumer):
-    """All members hear what one of them says."""
+    """All members receive what one of them sends."""
 
     groups = ["room"]
 

@@ -1,4 +1,4 @@
-"""How long the garbage collector stops everything: written down by the server, read by ``benchmarks.capacity``."""
+"""Pauses of the garbage collector: recorded by the server, read by ``benchmarks.capacity``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``startproject`` writes, less the admin; the channel layer is chosen by the environment."""
+"""What ``startproject`` writes, minus the admin; the environment selects the channel layer."""
 
 from __future__ import annotations
 

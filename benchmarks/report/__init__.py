@@ -39,7 +39,7 @@ def write(plan: Plan, cells: Sequence[Cell], on: Machine, folder: Path) -> str:
             tables.append((workload.name, rows))
             if any(row.median is not None for row in rows):
                 (folder / f"{workload.name}.svg").write_text(chart(workload.name, rows))
-    # What was done, not what was planned: the longest workloads run once, and there may have been a budget.
+    # The actual rounds, not the planned ones: the longest workloads run once, and the run may have had a time limit.
     counts = [len(cell.samples) for cell in cells if cell.samples] or [0]
     text = document(tables, on, fewest=min(counts), most=max(counts), duration=plan.duration)
     (folder / "results.rst").write_text(text)

@@ -1,4 +1,4 @@
-"""Horizontal bar charts as SVG: small, readable without a script, in a light and a dark page. Pure."""
+"""Horizontal bar charts as SVG: small, without scripts, readable on light and dark pages. Pure."""
 
 from __future__ import annotations
 

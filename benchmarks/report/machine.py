@@ -1,4 +1,4 @@
-"""What the figures were measured on. Nothing here tells one machine of a kind from another."""
+"""The machine that the figures were measured on, without anything that identifies it."""
 
 from __future__ import annotations
 

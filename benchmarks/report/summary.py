@@ -32,7 +32,7 @@ def medians(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def ratio(ours: float | None, theirs: float | None, *, more_is_better: bool) -> float | None:
-    """How many times better ours is; None when one of the two is missing or nothing."""
+    """How many times better ours is; None if either is missing or zero."""
     if not ours or not theirs:
         return None
     return ours / theirs if more_is_better else theirs / ours

@@ -10,7 +10,7 @@ from .machine import Machine
 from .summary import Row
 
 QUIET = 0.05
-"""The share of the server's core that others may take in a median before the figures are called disturbed."""
+"""The share of the server's core that others may take in a median before the figures are marked as disturbed."""
 
 NOTES = """\
 Each server runs on one core and the load generator on the other, in a closed loop over loopback. Figures are
@@ -25,7 +25,7 @@ authentication.
 
 
 class Column(NamedTuple):
-    """A heading and what stands below it."""
+    """A heading and the cells below it."""
 
     heading: str
     value: Callable[[Row], str]

@@ -178,7 +178,7 @@ def test_a_download_that_the_client_breaks_off_is_logged_as_such(served: Served,
         ("/raise_late?cut", "200 3 cut off\n"),
         ("/length?declared=9&actual=5&cut", "200 5 cut off\n"),
         ("/length?declared=5&actual=9&cut", "200 5\n"),
-        ("/raise?cut", "500 19\n"),
+        ("/raise?cut", "500 23\n"),
         ("/exc_info?late&cut", "200 3 cut off\n"),
     ],
 )

@@ -20,13 +20,13 @@ PACKAGE = "django_websocket"
 # From the bottom up: each may import those before it, and none of those behind it.
 LAYERS = [
     "hub_choice",
+    "compat",
     "close_codes",
     "exceptions",
     "signals",
     "protocol",
     "conf",
     "options",
-    "compat",
     "caching",
     "wrapping",
     "subprotocols",

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextvars import Context
+from typing import Any
 
-__all__ = ["move_context"]
+from asgiref.current_thread_executor import CurrentThreadExecutor
+from asgiref.sync import AsyncToSync, SyncToAsync
+
+__all__ = [
+    "cancel_async_calls_with_their_callers",
+    "forget_callers_executor",
+    "move_context",
+    "release_shared_worker",
+]
 
 _restore_context: Callable[[Context], None] | None
 try:
@@ -26,3 +38,58 @@ def move_context(context: Context) -> None:
         return
     for variable in context:
         variable.set(context[variable])
+
+
+def cancel_async_calls_with_their_callers() -> None:
+    """Let an exception that is raised in a caller of ``async_to_sync`` while it waits cancel what it waits for.
+
+    In a thread nothing but Ctrl-C can be raised there. A green thread may be killed or run out of time. It then waits
+    until what it has cancelled has cleaned up, for which it goes on to run the thread-sensitive calls; unless it is
+    killed once more.
+    """
+    run = CurrentThreadExecutor.run_until_future
+
+    def cancel(executor: CurrentThreadExecutor, future: Future[Any]) -> None:
+        while not future.done():
+            for loop, of_loop in list(AsyncToSync.loop_thread_executors.items()):
+                if of_loop is executor:
+                    for task in asyncio.all_tasks(loop):
+                        loop.call_soon_threadsafe(task.cancel)
+                    return
+            # In the loop of a caller further up.
+            above: list[asyncio.Task[Any]] = getattr(SyncToAsync.threadlocal, "task_context", None) or []
+            for task in above:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            if above:
+                return
+            time.sleep(0)  # it is about to begin
+
+    def run_until_future(self: CurrentThreadExecutor, future: Future[Any]) -> None:
+        try:
+            run(self, future)
+        except BaseException:
+            if not future.done():
+                cancel(self, future)
+                run(self, future)
+            raise
+
+    CurrentThreadExecutor.run_until_future = run_until_future  # type: ignore[method-assign]
+
+
+def forget_callers_executor() -> None:
+    """In a greenlet that was given a copy of another's context: thread-sensitive calls are no longer the other's.
+
+    There is one where an async middleware stands above: it waits until the greenlet that inherits it is done.
+    """
+    if getattr(AsyncToSync.executors, "current", None) is not None:
+        AsyncToSync.executors.current = None
+
+
+def release_shared_worker(callback: Callable[[], None]) -> None:
+    """Have ``callback`` called in the thread of those thread-sensitive calls that have no caller of ``async_to_sync``.
+
+    All loops of :func:`asyncio.run` share it, and it never ends. Nothing happens if it has not begun.
+    """
+    executor = SyncToAsync.single_thread_executor
+    if executor._threads:
+        executor.submit(callback)

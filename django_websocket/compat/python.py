@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["accept_connection"]
+__all__ = ["accept_connection", "when_threads_end"]
 
 
 def accept_connection(listener: socket.socket) -> tuple[int, Any]:
@@ -22,3 +24,16 @@ def accept_connection(listener: socket.socket) -> tuple[int, Any]:
         return fd, address
     sock, address = listener.accept()
     return sock.detach(), address
+
+
+def when_threads_end(callback: Callable[[], None]) -> None:
+    """Call ``callback`` at the end of each thread that :mod:`threading` starts, in that thread."""
+    run: Callable[[threading.Thread], None] = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
+
+    def _bootstrap_inner(self: threading.Thread) -> None:
+        try:
+            run(self)
+        finally:
+            callback()
+
+    threading.Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]

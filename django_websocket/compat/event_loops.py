@@ -1,0 +1,114 @@
+"""Uses of private API of asyncio, for loops that share one thread."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import events, selector_events, tasks
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+__all__ = [
+    "RunningLoop",
+    "enter_running_loop",
+    "leave_running_loop",
+    "localize_current_loop",
+    "outside_loop",
+    "refuse_signal_handlers",
+    "use_selector",
+]
+
+T = TypeVar("T")
+
+
+class RunningLoop(NamedTuple):
+    """What the interpreter keeps for the thread in which an event loop runs."""
+
+    loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[Any] | None
+    asyncgen_hooks: Any
+    origin_depth: int
+
+
+def leave_running_loop(loop: asyncio.AbstractEventLoop) -> RunningLoop:
+    """Make ``loop``, which runs in this thread, one that does not, as far as others can tell.
+
+    Before Python 3.14 the current task belongs to the loop. From then on it belongs to the thread, so it goes too.
+    """
+    task = asyncio.current_task(loop)
+    if task is not None:
+        tasks._leave_task(loop, task)
+    events._set_running_loop(None)
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    depth = 0
+    if loop.get_debug():
+        depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(0)
+    return RunningLoop(loop, task, hooks, depth)
+
+
+def enter_running_loop(running: RunningLoop) -> None:
+    """Undo :func:`leave_running_loop`."""
+    loop, task, hooks, depth = running
+    events._set_running_loop(loop)
+    sys.set_asyncgen_hooks(*hooks)
+    if depth:
+        sys.set_coroutine_origin_tracking_depth(depth)
+    if task is not None:
+        tasks._enter_task(loop, task)
+
+
+def outside_loop(function: Callable[..., T], *args: Any) -> T:
+    """``function(*args)``, and no event loop runs in this thread meanwhile: for what switches to another greenlet."""
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        return function(*args)
+    running = leave_running_loop(loop)
+    try:
+        return function(*args)
+    finally:
+        enter_running_loop(running)
+
+
+def use_selector(make: Callable[[], Any]) -> None:
+    """Let event loops that are given no selector have one that ``make`` makes."""
+    base: Any = selector_events.BaseSelectorEventLoop
+    init = base.__init__
+
+    def __init__(self: Any, selector: Any = None) -> None:  # noqa: N807
+        init(self, make() if selector is None else selector)
+
+    base.__init__ = __init__
+
+
+def refuse_signal_handlers(is_main: Callable[[], bool]) -> None:
+    """Let ``add_signal_handler`` fail where ``is_main`` says no, as it does in every thread but the main one.
+
+    It would take the wakeup descriptor of signals away from whoever has it.
+    """
+    loop_class: Any = asyncio.SelectorEventLoop
+    add = loop_class.add_signal_handler
+
+    def add_signal_handler(self: Any, sig: int, callback: Callable[..., Any], *args: Any) -> None:
+        if not is_main():
+            raise RuntimeError("set_wakeup_fd only works in main thread of the main interpreter")
+        add(self, sig, callback, *args)
+
+    loop_class.add_signal_handler = add_signal_handler
+
+
+def localize_current_loop(local: type[Any]) -> None:
+    """Let what ``asyncio.set_event_loop()`` sets be kept in a ``local``; the module has bound its own at import."""
+    module: Any = events
+    # Python 3.14 has put the underscore before it.
+    base = getattr(module, "BaseDefaultEventLoopPolicy", None) or module._BaseDefaultEventLoopPolicy
+
+    class Local(local):  # type: ignore[misc]  # which class, the caller knows
+        _loop = None
+        _set_called = False
+
+    base._Local = Local
+    policy = module._event_loop_policy
+    if isinstance(policy, base):
+        policy._local = Local()

@@ -38,6 +38,9 @@ def patch() -> None:
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", PSYCOPG_WAIT_FUNC)
     eventlet.monkey_patch()
     _patched = True
+    from .green.event_loops import install  # now that what it imports is green
+
+    install()
 
 
 def is_patched() -> bool:

@@ -86,3 +86,17 @@ def test_after_fork() -> None:
         "eventlet.sleep(0.1)\n"
     )
     assert sorted(ran.stdout.split("\n")) == ["", "True", "timer of the parent"], ran.stderr
+
+
+def test_event_loops_where_somebody_else_patched() -> None:
+    """As late as when the server starts."""
+    ran = run(
+        "from django_websocket.serving.patch import eventlet\n"
+        "eventlet.monkey_patch()\n"
+        "import asyncio, asgiref.sync\n"
+        "from django_websocket.serving.green.event_loops import install\n"
+        "install(); install()\n"
+        "runs = [eventlet.spawn(asyncio.run, asyncio.sleep(0.01, number)) for number in range(3)]\n"
+        "print([one.wait() for one in runs])"
+    )
+    assert (ran.stdout, ran.stderr) == ("[0, 1, 2]\n", "")

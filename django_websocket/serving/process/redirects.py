@@ -31,12 +31,12 @@ def refuse_redirects(application: WSGIApplication) -> WSGIApplication:
 
     def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         upgrade = environ.get("HTTP_UPGRADE")
-        if upgrade is None or not is_websocket_request({"upgrade": upgrade}):
+        if upgrade is None:
             return application(environ, start_response)
         body: list[bytes] = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-            if status[:1] != "3":
+            if status[:1] != "3" or not is_websocket_request({"upgrade": upgrade}):
                 return start_response(status, headers, exc_info)
             target = next((value for name, value in headers if name.lower() == "location"), "")
             path = environ.get("RAW_URI") or environ.get("PATH_INFO", "")

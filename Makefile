@@ -31,7 +31,7 @@ soak: $(VENV)/.stamp-test
 
 # Writes docs/packages.rst.
 compat: $(VENV)/.stamp-compat
-	$(BIN)/python -m tests.compat
+	$(BIN)/python -m tests.packages
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

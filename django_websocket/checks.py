@@ -2,7 +2,7 @@
 
 * ``E001``: one of our settings has an invalid value.
 * ``E002``: EVENTLET_HUB=asyncio; Django's ORM refuses to run inside an asyncio event loop.
-* ``E003``: a middleware is async-only, so Django would run views in other threads.
+* ``E003``: no longer used; async-only middleware works.
 * ``W001``: :class:`~django_websocket.middleware.WebSocketMiddleware` is not the last middleware.
 * ``W002``: a database driver (mysqlclient) blocks all green threads during each query.
 * ``W003``: psycopg was imported before the process was patched, and blocks in the same way.
@@ -67,7 +67,7 @@ def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_middleware(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Check that ours is last in MIDDLEWARE (W001) and that none is async-only (E003)."""
+    """Check that ours is last in MIDDLEWARE (W001)."""
     messages: list[CheckMessage] = []
     names = list(settings.MIDDLEWARE)
     found = [_import(name) for name in names]
@@ -81,15 +81,6 @@ def check_middleware(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                 id="django_websocket.W001",
             )
         )
-    messages.extend(
-        Error(
-            f"The middleware {name} is async-only: Django would run everything after it in another thread.",
-            hint="Use a middleware that supports sync.",
-            id="django_websocket.E003",
-        )
-        for name, middleware in zip(names, found, strict=True)
-        if not getattr(middleware, "sync_capable", True)
-    )
     return messages
 
 

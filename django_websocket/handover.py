@@ -14,6 +14,7 @@ Why this is more than two switches:
 * An exception that escaped the view's greenlet would end the hub. :meth:`Handover._main` catches all of them.
 * A new greenlet has an empty ``contextvars`` context. The view's gets a copy of the starter's.
 * The starter can be killed, or time out, while it waits. That ends the view, too.
+* An event loop may run in either of them, if the view accepts in a coroutine. It is hidden from the other.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from enum import Enum
 from typing import Any, Final
 
 import greenlet
+
+from .compat.event_loops import outside_loop
 
 __all__ = ["ACCEPTED", "Handover", "State"]
 
@@ -93,7 +96,7 @@ class Handover:
         view_greenlet.gr_context = self.context
         self.state = State.RUNNING
         try:
-            view_greenlet.switch()
+            outside_loop(view_greenlet.switch)
         except BaseException:
             # Not the view's exception: the starter was killed or timed out.
             self._end_for_starter(view_greenlet)
@@ -121,7 +124,7 @@ class Handover:
         self.state = State.ENDING
         view_greenlet.parent = greenlet.getcurrent()
         try:
-            view_greenlet.throw(greenlet.GreenletExit)
+            outside_loop(view_greenlet.throw, greenlet.GreenletExit)
         finally:
             self._error = self._result = None
 
@@ -180,7 +183,7 @@ class Handover:
         assert starter is not None, "a running view has a starter"
         self.state = State.PARKED
         try:
-            starter.switch()
+            outside_loop(starter.switch)
         except BaseException:
             if self.state is State.PARKED:
                 self.state = State.OPEN  # for example by a timeout of its own: nothing to resume

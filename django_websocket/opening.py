@@ -22,7 +22,7 @@ from greenlet import GreenletExit
 
 from .channel import UPGRADE_KEY, Channel, Upgrade
 from .close_codes import CloseCode
-from .compat.asgiref import move_context
+from .compat.asgiref import forget_callers_executor, move_context
 from .database import ConnectionLoan
 from .driver import Driver
 from .exceptions import ConnectionClosed, HandshakeError
@@ -139,6 +139,7 @@ class Opening:
         assert view is not None
         if self._loan.is_separate:
             move_context(copy_context())
+            forget_callers_executor()
         self._loan.take()
         try:
             # Calling the view with only its request uses no C stack. Anything on the C stack is copied at every switch

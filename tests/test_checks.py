@@ -138,7 +138,7 @@ def test_the_asyncio_hub_is_found(monkeypatch: pytest.MonkeyPatch, value: str, f
         ([COMMON, OURS], []),
         ([OURS, COMMON], ["W001"]),
         ([f"{__name__}.Descendant", COMMON], ["W001"]),
-        ([f"{__name__}.AsyncOnly", OURS], ["E003"]),
+        ([f"{__name__}.AsyncOnly", OURS], []),
         (["not.to.be.found", OURS], []),
     ],
 )

@@ -5,6 +5,7 @@ The layers above know a single "would block" signal, BlockingIOError; OpenSSL's 
 
 from __future__ import annotations
 
+import _socket
 import os
 import ssl  # only for its exceptions, which patching leaves alone
 import struct
@@ -48,6 +49,16 @@ class Wire:
     def send_file(self, fd: int, offset: int, count: int) -> int:
         """Send up to ``count`` bytes of a regular file; returns how many were sent, 0 at end of file."""
         return os.sendfile(self.fd, fd, offset, count)
+
+    def has_left(self) -> bool:
+        """Whether the client has closed its side. Unread data that it sent before hides it."""
+        try:
+            # Not an SSLSocket's own recv(), which can't peek.
+            return not _socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
 
     def shut_down(self) -> None:
         """Half-close: send end-of-stream; receiving still works."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.decorators import async_only_middleware
 
 from .journal import journal
 
@@ -34,6 +36,19 @@ def recorder(get_response: Next) -> Next:
                 return HttpResponse("replaced", status=418)
             if "fail" in request.GET:
                 raise ValueError("on purpose, in a middleware")
+        return response
+
+    return middleware
+
+
+@async_only_middleware
+def asynchronous(get_response: Any) -> Any:
+    """What a project may have among its plain middleware."""
+
+    async def middleware(request: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(0.001)
+        response: HttpResponse = await get_response(request)
+        response["X-Asynchronous"] = "yes"
         return response
 
     return middleware

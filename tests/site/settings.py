@@ -31,6 +31,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "tests.site.middleware.environment",
 ]
+if OPTIONS.get("async_middleware"):
+    MIDDLEWARE.insert(2, "tests.site.middleware.asynchronous")
 if OPTIONS.get("websocket_middleware"):
     MIDDLEWARE.append("django_websocket.middleware.WebSocketMiddleware")
 MIDDLEWARE += OPTIONS.get("more_middleware", [])

@@ -7,7 +7,18 @@ from typing import Any
 
 from django.urls import path
 
-TOPICS = ("caches", "common", "database", "decorators", "opening", "rest", "transport", "websocket", "wrapped")
+TOPICS = (
+    "async_code",
+    "caches",
+    "common",
+    "database",
+    "decorators",
+    "opening",
+    "rest",
+    "transport",
+    "websocket",
+    "wrapped",
+)
 
 
 def _views(topic: str) -> dict[str, Any]:

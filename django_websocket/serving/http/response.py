@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import TypeAlias
 
 from ...protocol.handshake import TOKEN
+from ..green.async_stream import is_asynchronous, send_asynchronous
 from .files import FileWrapper
 from .head import Head, Refusal
-from .stream import Stream
+from .stream import Disconnected, Stream
 
 __all__ = ["Response", "refusal_bytes"]
 
@@ -190,12 +191,19 @@ class Response:
                 self._send_whole(body)
                 return
             self.write(body)
+        elif is_asynchronous(result):
+            if not send_asynchronous(result, self._write_more, self._stream.wire):
+                raise Disconnected("the client left")
         else:
             for data in result:
-                self.write(data)
-                if self.headers_sent and (self._bodyless or (self._left == 0 and not self.keep_alive)):
+                if not self._write_more(data):
                     break
         self._finish()
+
+    def _write_more(self, data: bytes) -> bool:
+        """Write a piece of the body; False if no more of it is sent."""
+        self.write(data)
+        return not (self.headers_sent and (self._bodyless or (self._left == 0 and not self.keep_alive)))
 
     @staticmethod
     def _is_whole(result: Iterable[bytes]) -> bool:

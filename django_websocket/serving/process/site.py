@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...conf import get_setting
 from ...database import close_opened, release_connections
 from ...sessions import session_watch
-from ..green import eventlet
+from ..green import event_loops, eventlet
 from .collector import tune_collector
 from .redirects import refuse_redirects
 from .server import Server
@@ -31,6 +31,7 @@ class SiteServer(Server):
         super().__init__(refuse_redirects(application), *args, **kwargs)
 
     def serve(self) -> None:
+        event_loops.install()  # where somebody else has patched the process
         tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
         watcher = eventlet.spawn(_watch_sessions, interval) if interval else None

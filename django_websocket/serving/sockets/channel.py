@@ -9,6 +9,7 @@ one READ listener for its lifetime.
 
 from __future__ import annotations
 
+from asyncio import _get_running_loop
 from collections.abc import Callable
 from typing import Any
 
@@ -104,8 +105,9 @@ class EventletChannel:
 
     def park(self) -> Any:
         hub = self._hub
-        # hub.switch() sets the parent first; a view has had the right one since it was resumed.
-        has_hub_as_parent: bool = greenlet.getcurrent().parent is hub.greenlet
+        # hub.switch() sets the parent first; a view has had the right one since it was resumed. It also hides an event
+        # loop, which runs here if a coroutine waits for a message.
+        has_hub_as_parent: bool = greenlet.getcurrent().parent is hub.greenlet and _get_running_loop() is None
         return hub.greenlet.switch() if has_hub_as_parent else hub.switch()
 
     def pause(self) -> None:

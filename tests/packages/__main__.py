@@ -1,4 +1,4 @@
-"""``python -m tests.compat``: try each package, and write down in docs/packages.rst which ones worked.
+"""``python -m tests.packages``: try each package, and write down in docs/packages.rst which ones worked.
 
 Leaves the document alone unless all did; exits with pytest's status.
 """
@@ -14,7 +14,7 @@ import pytest
 from .packages import PACKAGES
 from .table import DOCUMENT, document
 
-HERE = "tests/compat/test_packages.py"
+HERE = "tests/packages/test_packages.py"
 
 
 class Outcomes:

@@ -169,6 +169,22 @@ def test_a_view_that_gives_up_its_accept(site: Site, moment: str, sleep: str) ->
     site.wait_until_back_at(before)
 
 
+@pytest.mark.parametrize(
+    ("path", "error"), [("/opening/freezes_request/", "AttributeError"), ("/database/cannot_be_closed/", "OSError")]
+)
+def test_a_view_has_ended_though_its_clean_up_fails(site: Site, path: str, error: str) -> None:
+    """A server that stops would wait for it otherwise."""
+    before = site.stats()
+    with site.raw(path).opened() as client:
+        client.send(frame(0x81, b"end"))
+        assert client.frame() == (0x88, b"\x03\xe8")
+        client.send(frame(0x88, b"\x03\xe8"))
+        assert client.rest() == b""
+    logged = site.wait_for_error()
+    assert (logged["logger"], logged["error"]) == ("django_websocket", error)
+    site.wait_until_back_at(before)
+
+
 def test_a_view_that_raises_after_the_accept_closes_with_1011(site: Site) -> None:
     with site.raw("/opening/raises_after/").opened() as client:
         assert client.frame() == (0x81, b"accepted")

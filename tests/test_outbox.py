@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_websocket.outbox import Outbox
+from tests.deadlines import deadline
 from tests.worlds import World, receive_all, run_until
 
 from .worlds import world as world  # a fixture
@@ -143,23 +144,20 @@ def test_a_lost_connection_is_a_failure(end: End, world: World) -> None:
 
 
 def test_no_progress_is_a_failure_and_slow_progress_is_none(world: World) -> None:
-    end = End(world, timeout=1)
-    much = bytes(100_000_000)
-    end.append(much)
+    timeout = deadline(1)
+    end = End(world, timeout=timeout)
+    end.append(bytes(200_000_000))
     began = end.channel.clock()
-    while end.channel.clock() - began < 1.5:
-        if end.outbox.size < len(much):
-            end.outbox.append(much)
+    while end.channel.clock() - began < 1.5 * timeout:
         try:
-            while end.peer.receive(1_000_000):
-                pass
+            end.peer.receive(1_000_000)
         except BlockingIOError:
             pass
         world.run(0.05)
-    assert end.failed == []
-    for _ in range(100):
-        if not end.failed:
-            world.run(0.1)
+    assert end.failed == end.emptied == []
+    until = end.channel.clock() + 10 * timeout
+    while not end.failed and end.channel.clock() < until:
+        world.run(0.1)
     assert isinstance(end.failed[0], TimeoutError)
     end.close()
 

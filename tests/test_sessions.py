@@ -1,9 +1,10 @@
-"""The watch over sessions, without sockets; :mod:`tests.faults.test_sessions` has the whole, over HTTP."""
+"""The watch over sessions; :mod:`tests.faults.test_sessions` has what ends them, over HTTP."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -18,9 +19,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_websocket import sessions
-from django_websocket.protocol.connection import Connection
+from django_websocket.protocol.connection import Connection, State
 from django_websocket.sessions import SessionWatch
 from django_websocket.websocket import WebSocket
+from tests.deadlines import wait_until
+from tests.protocol.client import close, frame
+from tests.site.running import RawSocket, Site
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +143,114 @@ def test_a_socket_that_has_ended_is_forgotten(watch: SessionWatch, settings: Set
     for socket in sockets:
         watch.socket_closed(cast(WebSocket, socket))
     assert len(watch) == 0
+
+
+@pytest.mark.parametrize("use", [True, False], ids=["used", "unused"])
+def test_a_socket_that_was_closed_before_is_not_added(watch: SessionWatch, settings: Settings, use: bool) -> None:
+    request = HttpRequest()
+    request.session = store(settings)(session_key=new_session(settings).session_key)
+    if use:
+        request.session.get(SESSION_KEY)
+    socket = Socket()
+    socket.connection.receive_eof()
+    watch.add(cast(WebSocket, socket), request)
+    assert len(watch) == 0
+
+
+@pytest.mark.parametrize("use", [True, False], ids=["at once", "later"])
+def test_a_socket_that_closes_while_its_session_is_read_is_not_added(
+    watch: SessionWatch, settings: Settings, use: bool
+) -> None:
+    """A store may wait for its database, and others run meanwhile."""
+    socket = Socket()
+
+    class Waiting(store(settings)):  # type: ignore[misc]  # whichever engine it is
+        def is_empty(self) -> bool:
+            empty: bool = super().is_empty()
+            socket.connection.receive_eof()
+            watch.socket_closed(cast(WebSocket, socket))
+            return empty
+
+    request = HttpRequest()
+    request.session = Waiting(session_key=new_session(settings).session_key)
+    if use:
+        request.session.get(SESSION_KEY)
+    watch.add(cast(WebSocket, socket), request)
+    request.session.get(SESSION_KEY)
+    watch.check()
+    assert socket.connection.state is State.CLOSED
+    assert len(watch) == 0
+
+
+def _reset(client: RawSocket) -> None:
+    client.reset()
+
+
+def _break_off(client: RawSocket) -> None:
+    client.shut_down()
+    client.rest()
+
+
+def _breach(client: RawSocket) -> None:
+    client.send(frame(0x83, b"an opcode that is reserved"))
+    assert client.close_frame()[0] == 1002
+
+
+def _let_it_end(client: RawSocket) -> None:
+    client.send(frame(0x81, b"end"))
+    client.frame()
+    client.send(close(1000))
+    client.rest()
+
+
+class TestServed:
+    """The sockets of a real server: each is forgotten when it closes, though its view go on."""
+
+    @pytest.fixture
+    def cookie(self, site: Site) -> str:
+        cookies = site.ask("/common/log_in/").headers.get_all("Set-Cookie", [])
+        [session] = [cookie for cookie in cookies if cookie.startswith("sessionid=")]
+        return session.partition(";")[0]
+
+    @pytest.mark.parametrize("view", ["uses", "ignores"])
+    @pytest.mark.parametrize(
+        ("by", "end"),
+        [
+            ("closing handshake", RawSocket.close),
+            ("end of stream", _break_off),
+            ("reset", _reset),
+            ("protocol error", _breach),
+            ("close", _let_it_end),
+            ("return", _let_it_end),
+            ("raise", _let_it_end),
+        ],
+    )
+    def test_a_closed_socket_is_forgotten(
+        self, site: Site, cookie: str, view: str, by: str, end: Callable[[RawSocket], None]
+    ) -> None:
+        name = f"{view} {by}".replace(" ", "-")
+        before = site.stats()
+        path = f"/sessions/{view}/?by={by.replace(' ', '-')}&until={name}"
+        with site.raw(path, headers={"Cookie": cookie}).opened() as client:
+            wait_until(lambda: site.stats()["watched sessions"] == 1, what="the session is watched")
+            end(client)
+        if by not in ("return", "raise"):
+            site.wait_for_journal("goes on")
+            wait_until(lambda: site.stats()["watched sessions"] == 0, what="the socket is forgotten")
+            assert site.stats()["websockets"] == 1, "its view goes on"
+            site.release(name)
+        site.wait_until_back_at(before)
+        assert [error["error"] for error in site.take_log()] == (["ValueError"] if by == "raise" else [])
+
+    @pytest.mark.parametrize("view", ["uses", "ignores"])
+    def test_a_socket_that_closes_before_its_view_is_resumed_is_not_added(
+        self, site: Site, cookie: str, view: str
+    ) -> None:
+        """It closes right behind its handshake, and is reset before the server gets to answer that."""
+        before = site.stats()
+        path = f"/sessions/{view}/?by=return&delay_close=0.3"
+        site.raw(path, close(1000), headers={"Cookie": cookie}).opened().reset()
+        site.wait_until_back_at(before)
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"password": "another"}])

@@ -40,14 +40,23 @@ class Answer(NamedTuple):
 class RawSocket:
     """A websocket whose every byte the test sends and sees; made by its handshake."""
 
-    def __init__(self, port: int, path: str, behind: bytes = b"", *, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        path: str,
+        behind: bytes = b"",
+        *,
+        receive_buffer: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self.sock = socket.socket()
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(deadline(10))
         self.sock.connect(("127.0.0.1", port))
         self._received = bytearray()
-        lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", *(f"{k}: {v}" for k, v in HANDSHAKE.items())]
+        fields = {"Host": f"127.0.0.1:{port}", **HANDSHAKE, **(headers or {})}
+        lines = [f"GET {path} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items())]
         self.send("\r\n".join([*lines, "", ""]).encode() + behind)
 
     def send(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ TOPICS = (
     "decorators",
     "opening",
     "rest",
+    "sessions",
     "transport",
     "websocket",
     "wrapped",

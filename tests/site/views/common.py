@@ -26,6 +26,7 @@ from django_websocket.opening import Opening
 from django_websocket.protocol.connection import Connection
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.sockets.channel import EventletChannel
+from django_websocket.sessions import session_watch
 
 from .. import running_server
 from ..journal import journal
@@ -77,6 +78,7 @@ def stats(request: HttpRequest) -> JsonResponse:
             "timers": sum(not timer.called for _, timer in [*hub.timers, *hub.next_timers]),
             "connections": server.connections,
             "websockets": len(server.websockets),
+            "watched sessions": len(session_watch),
             "database connections": sum(one.connection is not None for one in opened),
             "memory": pages * os.sysconf("SC_PAGE_SIZE"),
         }

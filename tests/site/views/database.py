@@ -165,6 +165,22 @@ def by_attribute(request: SocketRequest) -> None:
     request.websocket.wait()
 
 
+@require_websocket
+def cannot_be_closed(request: SocketRequest) -> None:
+    """Its connection fails when it is closed."""
+    request.websocket.accept()
+    Group.objects.exists()
+    request.websocket.wait()
+    one = connections["default"]
+    close = one.close
+
+    def fail() -> None:
+        close()
+        raise OSError("on purpose")
+
+    one.close = fail  # type: ignore[method-assign]  # of this connection alone
+
+
 @transaction.non_atomic_requests
 def not_atomic(request: SocketRequest) -> None:
     by_attribute(request)
@@ -179,6 +195,7 @@ VIEWS = (
     "before_and_after",
     "before_the_accept",
     "by_attribute",
+    "cannot_be_closed",
     "commits_on_accept",
     "nested_before",
     "nested_before_and_after",

@@ -8,6 +8,8 @@ from typing import Any
 
 import greenlet
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -261,6 +263,21 @@ def gives_up(request: SocketRequest) -> None:
         journal.append("ended")
 
 
+class FrozenRequest(WSGIRequest):
+    """A request whose user can't be replaced."""
+
+    @property
+    def user(self) -> Any:  # type: ignore[override]  # on purpose
+        return AnonymousUser()
+
+
+@require_websocket
+def freezes_request(request: SocketRequest) -> None:
+    """Its request can't be cleaned up at its end."""
+    request.websocket.wait()
+    request.__class__ = FrozenRequest  # type: ignore[assignment]  # a WSGIRequest it is
+
+
 VIEWS = (
     "accept_twice",
     "accept_with",
@@ -269,6 +286,7 @@ VIEWS = (
     "exits",
     "gives_up",
     "foreign_accept",
+    "freezes_request",
     "kill",
     "killable",
     "late",

@@ -10,12 +10,19 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from django_websocket.serving.http import connection
+from django_websocket.serving.http.connection import HTTPConnection
+from django_websocket.serving.http.head import Head
+from django_websocket.serving.patch import eventlet
+from django_websocket.serving.wire import Wire
 from tests.deadlines import deadline, wait_until
 
 from .client import Client, Served, serve
+from .searched import CountingBuffer
 
 
 @pytest.fixture
@@ -350,3 +357,51 @@ def test_ipv6(log: Path) -> None:
             received += data
         environ = json.loads(received.partition(b"\r\n\r\n")[2])
         assert environ["REMOTE_ADDR"] == environ["SERVER_NAME"] == "::1"
+
+
+# Reading a head
+
+
+class NoServer:
+    """As much of a server as reading a head needs."""
+
+    application: Any = None
+    access_log: Any = None
+    request_timeout = deadline(60)
+    stopping = False
+
+    def open_websocket(self, *args: Any) -> None:
+        raise AssertionError("nothing is opened")
+
+    def connection_ended(self, *args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the connection is not run")
+
+
+def test_the_end_of_a_head_is_not_searched_for_from_its_beginning_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends byte by byte would otherwise buy a megabyte of searching with a kilobyte."""
+    monkeypatch.setattr(CountingBuffer, "looked_at", 0)
+    monkeypatch.setattr(connection, "bytearray", CountingBuffer, raising=False)
+    line = b"GET / HTTP/1.1\r\n"
+    head = line + b"Host: a\r\n" + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 100) for number in range(80)) + b"\r\n"
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        reading = eventlet.spawn(HTTPConnection(NoServer(), Wire(ours), "", {})._read_head, deadline(60) + 1e9)
+        pieces = 0
+        for start in range(0, len(head), 7):
+            theirs.sendall(head[start : start + 7])
+            pieces += 1
+            with eventlet.Timeout(deadline(10)):
+                while not reading.dead and _unread(ours):
+                    eventlet.sleep(0)
+        with eventlet.Timeout(deadline(10)):
+            assert isinstance(reading.wait(), Head)
+    # For each piece: the end of the request line, and what a CRLF pair may have been begun with.
+    assert CountingBuffer.looked_at < 2 * len(head) + pieces * (len(line) + 16)
+
+
+def _unread(sock: socket.socket) -> bool:
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False

@@ -14,6 +14,7 @@ TOPICS = (
     "database",
     "decorators",
     "opening",
+    "registry",
     "rest",
     "sessions",
     "transport",

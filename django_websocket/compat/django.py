@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.handlers.base import BaseHandler
+from django.db import connections, transaction
 from django.http import HttpRequest
 from django.middleware.cache import FetchFromCacheMiddleware
 from django.utils.functional import SimpleLazyObject
@@ -89,9 +90,19 @@ def make_user_weak(request: HttpRequest) -> None:
 def with_atomic_requests(view: Callable[..., Any], serve: Function) -> Function:
     """Wrap ``serve`` with ATOMIC_REQUESTS as Django would wrap ``view``, respecting ``non_atomic_requests``.
 
-    Uses ``BaseHandler.make_view_atomic``, which is not documented.
+    Uses ``BaseHandler.make_view_atomic``, which is not documented. Without it, the same is done here.
     """
-    return cast(Function, BaseHandler().make_view_atomic(update_wrapper(serve, view)))
+    wrapped: Callable[..., Any] = update_wrapper(serve, view)
+    make_view_atomic = getattr(BaseHandler(), "make_view_atomic", _make_view_atomic)
+    return cast(Function, make_view_atomic(wrapped))
+
+
+def _make_view_atomic(view: Callable[..., Any]) -> Callable[..., Any]:
+    exempt = getattr(view, "_non_atomic_requests", ())
+    for alias in connections:
+        if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in exempt:
+            view = transaction.atomic(using=alias)(view)
+    return view
 
 
 # Sessions

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from django_websocket.registry import Registry, SocketListener
+from django_websocket.registry import Registry, SocketObserver
 from django_websocket.websocket import WebSocket
 from tests.deadlines import wait_until
 from tests.protocol.client import text
@@ -24,7 +24,7 @@ def websocket(name: str = "") -> WebSocket:
     return cast(WebSocket, Socket())
 
 
-class Recorder(SocketListener):
+class Recorder(SocketObserver):
     def __init__(self, log: list[tuple[str, WebSocket]], mark: str = "") -> None:
         self._log = log
         self._mark = mark
@@ -39,7 +39,7 @@ class Recorder(SocketListener):
         self._log.append((f"{self._mark}ended", websocket))
 
 
-class Failing(SocketListener):
+class Failing(SocketObserver):
     def socket_opened(self, websocket: WebSocket) -> None:
         raise ZeroDivisionError("on opened")
 
@@ -70,7 +70,7 @@ def test_a_websocket_is_in_until_both_its_socket_and_its_view_have_ended(order: 
     registry = Registry()
     seen: list[bool] = []
 
-    class Looking(SocketListener):
+    class Looking(SocketObserver):
         def socket_opened(self, websocket: WebSocket) -> None:
             seen.append(websocket in registry)
 
@@ -145,7 +145,7 @@ def test_who_unsubscribes_in_an_event_takes_it_from_nobody() -> None:
     registry = Registry()
     log: list[tuple[str, WebSocket]] = []
 
-    class Leaving(SocketListener):
+    class Leaving(SocketObserver):
         def socket_opened(self, websocket: WebSocket) -> None:
             registry.unsubscribe(self)
             registry.subscribe(late)
@@ -159,7 +159,7 @@ def test_who_unsubscribes_in_an_event_takes_it_from_nobody() -> None:
     assert [event for event, _ in log] == ["opened", "closed", "late: closed"]
 
 
-# A listener of a project's own, in a real server (tests.site.views.registry)
+# A observer of a project's own, in a real server (tests.site.views.registry)
 
 
 @pytest.fixture

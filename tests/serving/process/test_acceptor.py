@@ -50,6 +50,6 @@ def test_a_descriptor_that_was_closed_unseen_and_is_used_again_is_the_new_connec
             assert readable == [number]
             assert lost == ["IOClosed"], "who waited for the old one is told"
         finally:
-            acceptor.close(last_round=False)
+            acceptor.close(accept_pending=False)
             for sock in taken:
                 sock.close()

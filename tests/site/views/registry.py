@@ -8,10 +8,10 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 
 from django_websocket import WebSocket
-from django_websocket.registry import SocketListener, registry
+from django_websocket.registry import SocketObserver, registry
 
 
-class Recorder(SocketListener):
+class Recorder(SocketObserver):
     def __init__(self) -> None:
         self.counts = Counter(opened=0, closed=0, ended=0)
 
@@ -25,7 +25,7 @@ class Recorder(SocketListener):
         self.counts["ended"] += 1
 
 
-class Failing(SocketListener):
+class Failing(SocketObserver):
     def socket_opened(self, websocket: WebSocket) -> None:
         raise ZeroDivisionError("on purpose")
 

@@ -34,13 +34,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
-from django_websocket import compat
+from django_websocket.compat import asgiref as compat_asgiref
+from django_websocket.compat import django as compat
+from django_websocket.compat import python as compat_python
 from tests.deadlines import deadline
 
 #: pytest-django's, whose name is not the same in all its versions.
 Settings = Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_a_thread(function: Callable[[], Any]) -> Any:
@@ -74,7 +76,7 @@ class TestMoveContext:
             self.VARIABLE.reset(token)
 
         def move() -> tuple[str, Any, str | None]:
-            compat.move_context(context)
+            compat_asgiref.move_context(context)
             return self.VARIABLE.get(), getattr(self.LOCAL, "value", None), translation.get_language()
 
         found: tuple[str, Any, str | None] = in_a_thread(move)
@@ -90,7 +92,7 @@ class TestMoveContext:
         )
 
     def test_without_it_context_variables_still_move(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(compat, "_restore_context", None)
+        monkeypatch.setattr(compat_asgiref, "_restore_context", None)
         variable, _, _ = self.moved()
         assert variable == "something"
 
@@ -99,7 +101,8 @@ class TestMoveContext:
             "import asgiref.sync; del asgiref.sync._restore_context\n"
             "from django.conf import settings; settings.configure()\n"
             "import django; django.setup()\n"
-            "from django_websocket import compat, accept_websocket, opening\n"
+            "from django_websocket import accept_websocket, opening\n"
+            "from django_websocket.compat import asgiref as compat\n"
             "assert compat._restore_context is None\n"
         )
         run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
@@ -307,7 +310,7 @@ class TestAcceptConnection:
     @staticmethod
     def accept(listener: Any, wrapped: Any) -> None:
         with socket.create_connection(listener.getsockname()) as client:
-            fd, address = compat.accept_connection(wrapped)
+            fd, address = compat_python.accept_connection(wrapped)
             with socket.socket(fileno=fd) as accepted:
                 assert address == client.getsockname()
                 client.sendall(b"x")
@@ -329,4 +332,4 @@ class TestAcceptConnection:
             listener.setblocking(False)
             for wrapped in (listener, SimpleNamespace(accept=listener.accept)):
                 with pytest.raises(BlockingIOError):
-                    compat.accept_connection(wrapped)  # type: ignore[arg-type]  # as much of one as it needs
+                    compat_python.accept_connection(wrapped)  # type: ignore[arg-type]  # as much of one as it needs

@@ -38,6 +38,10 @@ def _is_seconds_or_none(value: object) -> bool:
     return value is None or (_is_number(value) and float(value) >= 0)  # type: ignore[arg-type]  # _is_number says so
 
 
+def _is_limit(value: object) -> bool:
+    return value is None or _is_seconds(value)
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -199,6 +203,13 @@ SETTINGS: dict[str, Setting] = {
             _is_seconds_or_none,
             "a number of seconds",
             "Seconds that views and requests have to finish when the server stops.",
+        ),
+        Setting(
+            "WEBSOCKET_BLOCKING_WARNING",
+            0.25,
+            _is_limit,
+            "None or a positive number of seconds",
+            "Seconds that one call may block the whole process before the log names it; None: never.",
         ),
     )
 }

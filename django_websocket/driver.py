@@ -96,6 +96,11 @@ class Driver(Waiter):
         self._ping_time = 0.0
 
     @property
+    def channel(self) -> Channel:
+        """What the bytes go through."""
+        return self._channel
+
+    @property
     def is_paused(self) -> bool:
         """Whether reading is paused until the view takes messages."""
         return self._connection.full
@@ -334,6 +339,12 @@ class Driver(Waiter):
         if self._outbox is None:
             self._push(self._connection.take_close_frame())
         self.drop()
+
+    def disown(self) -> None:
+        """In a forked child: the channel is the parent's, and the connection is closed here. Nothing is sent."""
+        if not self._is_lost:
+            self._is_lost = True
+            self._connection.receive_eof()
 
     def drop(self, error: Exception | None = None) -> None:
         """Close the channel now and wake all waiting greenlets. ``error`` is the cause of an abnormal close."""

@@ -191,6 +191,11 @@ class Handover:
 
     # In the server
 
+    def divert(self, on_end: Callable[[Any, BaseException | None], None]) -> None:
+        """Call ``on_end`` when the view ends, instead of the callback given at construction."""
+        if self._on_end is not None:
+            self._on_end = on_end
+
     def resume(self) -> None:
         """Resume the parked view; called once its 101 is sent, from the hub or a greenlet that may become its parent.
 

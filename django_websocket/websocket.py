@@ -342,6 +342,13 @@ class WebSocket:
         if self.handover is not None:
             self.handover.abort(HandshakeAborted())
 
+    def disown(self, on_end: Callable[[Any, BaseException | None], None]) -> None:
+        """In a forked child: the websocket is closed here, and ``on_end`` is called when a view ends."""
+        if self._driver is not None:
+            self._driver.disown()
+        if self.handover is not None:
+            self.handover.divert(on_end)
+
     def kill(self) -> None:
         """End the view, whatever it is doing, and drop the socket; called by the scheduler."""
         if self.handover is not None:

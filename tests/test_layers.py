@@ -106,7 +106,7 @@ def violations(source: str, module: str) -> list[str]:
                 found.append(f"{module}:{line}: {mine} imports {theirs}")
             continue
         wrong = (
-            (root == "eventlet" and not mine.startswith("serving"))
+            (root == "eventlet" and not mine.startswith(("serving", "compat")))
             or (mine == "protocol" and root in CLOCKS_AND_SOCKETS)
             or (mine in THIRD_PARTY and root not in sys.stdlib_module_names and root not in THIRD_PARTY[mine])
         )

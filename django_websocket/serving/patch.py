@@ -10,7 +10,7 @@ import os
 from ..hub_choice import asks_for_asyncio_hub
 from .green import eventlet
 
-__all__ = ["after_fork", "eventlet", "is_patched", "patch"]
+__all__ = ["eventlet", "is_patched", "patch"]
 
 PSYCOPG_WAIT_FUNC = "wait_select"
 """psycopg 3 waits in C (``wait_c``), which blocks the hub. Of its pure-Python wait functions, only this one
@@ -38,7 +38,7 @@ def patch() -> None:
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", PSYCOPG_WAIT_FUNC)
     eventlet.monkey_patch()
     _patched = True
-    from .green.event_loops import install  # now that what it imports is green
+    from .green.install import install  # now, because what it imports has to be green
 
     install()
 
@@ -46,11 +46,3 @@ def patch() -> None:
 def is_patched() -> bool:
     """Whether the process is monkey-patched, by :func:`patch` or by anything else."""
     return _patched or all(eventlet.patcher.is_monkey_patched(m) for m in ("os", "select", "socket", "thread", "time"))
-
-
-def after_fork() -> None:
-    """Give a forked child its own hub. Must be the first call in the child.
-
-    It would otherwise share the parent's epoll descriptor and inherit the parent's timers.
-    """
-    eventlet.hubs.use_hub()

@@ -66,28 +66,6 @@ def test_a_choice_of_psycopg_wait_func_is_kept() -> None:
     assert ran.stdout == "wait_selector\n"
 
 
-def test_after_fork() -> None:
-    """The child's timers and descriptors are its own."""
-    ran = run(
-        "from django_websocket.serving.patch import after_fork, eventlet, patch\n"
-        "patch()\n"
-        "import os, sys, warnings\n"
-        "warnings.simplefilter('ignore')\n"
-        "eventlet.spawn_after(0.05, print, 'timer of the parent', flush=True)\n"
-        "eventlet.sleep(0)\n"
-        "parents = eventlet.hubs.get_hub()\n"
-        "pid = os.fork()\n"
-        "if not pid:\n"
-        "    after_fork()\n"
-        "    eventlet.sleep(0.1)\n"
-        "    print(eventlet.hubs.get_hub() is not parents, flush=True)\n"
-        "    os._exit(0)\n"
-        "os.waitpid(pid, 0)\n"
-        "eventlet.sleep(0.1)\n"
-    )
-    assert sorted(ran.stdout.split("\n")) == ["", "True", "timer of the parent"], ran.stderr
-
-
 def test_event_loops_where_somebody_else_patched() -> None:
     """As late as when the server starts."""
     ran = run(

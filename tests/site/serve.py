@@ -14,6 +14,7 @@ from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connections  # noqa: E402
 
+from django_websocket.serving.green.exiting import end_children, guard_exit  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.os_signals import signals_to_hub  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
@@ -32,6 +33,8 @@ def main() -> None:
     print(listener.getsockname()[1], flush=True)
     with signals_to_hub(lambda _: server.stop(drain_timeout=2), signal.SIGTERM):
         server.serve()
+        end_children(lambda: server.drain_deadline)
+    guard_exit()
 
 
 if __name__ == "__main__":

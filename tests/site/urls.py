@@ -14,6 +14,7 @@ TOPICS = (
     "database",
     "decorators",
     "opening",
+    "processes",
     "registry",
     "rest",
     "sessions",

@@ -36,6 +36,11 @@ class Mailbox:
         """Descriptor that wakes the hub when any byte is written to it (for :func:`signal.set_wakeup_fd`)."""
         return self._writer
 
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Both ends of the pipe, for a forked child to give up."""
+        return self._reader, self._writer
+
     def post(self, function: Callable[..., object], *args: Any) -> None:
         """Have the hub call ``function(*args)``, which must not block. Its exceptions are logged.
 

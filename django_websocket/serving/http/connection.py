@@ -13,6 +13,7 @@ from greenlet import GreenletExit, getcurrent
 
 from ...channel import Acceptance, Upgrade
 from ..green import eventlet
+from ..green.forks import leave
 from ..wire import Wire
 from .body import RequestBody
 from .environ import make_environ
@@ -56,6 +57,8 @@ class HTTPServer(Protocol):
     request_timeout: float
     """Seconds a client has to send a whole request head."""
     stopping: bool
+    disowned: bool
+    """Whether this process is a forked child of the one that serves."""
 
     def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
         """Called once the ``101`` is sent; takes ownership of ``wire``. Returns at once."""
@@ -98,6 +101,10 @@ class HTTPConnection:
         else:
             self._peer = ("", "")
             self.address = "unix"
+
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 once it is closed."""
+        return self._stream.wire.sock.fileno()
 
     def run(self) -> None:
         """Serve until the connection ends. The greenlet's outermost function: logs errors, never raises them."""
@@ -215,10 +222,14 @@ class HTTPConnection:
             result = server.application(
                 make_environ(self._environ, head, body, self._peer, upgrade), response.start_response
             )
+            if server.disowned:
+                leave()
             switching = self._send_response(head, body, response, upgrade, result)
         except (GreenletExit, KeyboardInterrupt):
             raise
         except BaseException as error:
+            if server.disowned:
+                leave(error)
             response.keep_alive = False
             if response.status and (response.headers_sent or isinstance(error, Disconnected)):
                 response.cut_off(getattr(error, "unsent", 0))

@@ -60,6 +60,10 @@ class Acceptor:
         self._failing = False
         self._closed = False
 
+    def fileno(self) -> int:
+        """The listener's descriptor, -1 once it is closed."""
+        return self._listener.fileno()
+
     def start(self) -> None:
         """Start accepting on the calling thread's hub."""
         self._hub = eventlet.hubs.get_hub()
@@ -82,6 +86,8 @@ class Acceptor:
         self._listener.close()
 
     def _on_readable(self, _fd: int) -> None:
+        if self._closed:
+            return  # in the same turn of the hub
         self._failing, was_failing = False, self._failing
         for _ in range(self._batch):
             if not self._accept(quiet=was_failing):

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..green.forks import at_fork, give_up
 from ..green.mailbox import Mailbox
 
 __all__ = ["signals_to_hub"]
@@ -42,12 +43,21 @@ def signals_to_hub(callback: Callable[[int], None], *signals: signal.Signals) ->
         undelivered = 0
         callback(signum)
 
+    def restore(wakeup_fd: int) -> None:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
+        signal.set_wakeup_fd(wakeup_fd)
+
+    def forget() -> None:
+        """In a forked child, whose signals are not the server's."""
+        restore(-1)
+        give_up(mailbox.descriptors)
+
     previous_fd = signal.set_wakeup_fd(mailbox.wakeup_fd, warn_on_full_buffer=False)
     previous = {signum: signal.signal(signum, handle) for signum in signals}
     try:
-        yield
+        with at_fork(child=forget):
+            yield
     finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
-        signal.set_wakeup_fd(previous_fd)
+        restore(previous_fd)
         mailbox.close()

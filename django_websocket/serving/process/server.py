@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ from greenlet import greenlet
 
 from ...channel import Acceptance
 from ...close_codes import CloseCode
+from ...exceptions import ConnectionClosed
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
 from ..green import eventlet
+from ..green.forks import at_fork, give_up, leave
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
@@ -94,10 +97,15 @@ class Server(SocketObserver):
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
         self.stopping = False
+        self.disowned = False
+        """Whether this process is a forked child of the one that serves."""
+        self.drain_deadline: float | None = None
+        """When the time to stop is over, by the monotonic clock; None if never."""
         self.websockets: set[WebSocket] = set()
         """Those whose socket is open or whose view is running."""
         self._keepalive = Keepalive(self)
         self._connections: set[HTTPConnection] = set()
+        self._opening: set[EventletChannel] = set()  # those whose 101 is sent, for a turn of the hub
         self._open = 0
         self._refused = 0
         self._full = False
@@ -138,7 +146,8 @@ class Server(SocketObserver):
             if not self.stopping:
                 for acceptor in self._acceptors:
                     acceptor.start()
-            self._done.wait()
+            with at_fork(child=self._disown):
+                self._done.wait()
         finally:
             if not self._finished:  # KeyboardInterrupt, for example
                 self.stop(drain_timeout=0)
@@ -167,6 +176,7 @@ class Server(SocketObserver):
             self._timer = None
         if drain_timeout is not None:
             self._timer = hub.schedule_call_global(drain_timeout, self._kill)
+        self.drain_deadline = None if drain_timeout is None else time.monotonic() + drain_timeout
         self._finish_if_drained()
 
     # Called by the connections
@@ -185,7 +195,13 @@ class Server(SocketObserver):
 
     def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
         """Called once the ``101`` is sent; have the hub open the websocket on ``wire``."""
-        eventlet.hubs.get_hub().schedule_call_global(0, acceptance.open, EventletChannel(wire), peer, trailing, self)
+        channel = EventletChannel(wire)
+        self._opening.add(channel)
+        eventlet.hubs.get_hub().schedule_call_global(0, self._open_websocket, acceptance, channel, peer, trailing)
+
+    def _open_websocket(self, acceptance: Acceptance, channel: EventletChannel, peer: str, trailing: bytes) -> None:
+        self._opening.discard(channel)
+        acceptance.open(channel, peer, trailing, self)
 
     # Called by the registry
 
@@ -227,6 +243,17 @@ class Server(SocketObserver):
                 self.websocket_log(entry)
         except Exception:
             logger.exception("websocket log failed")
+
+    # Forked children
+
+    def _disown(self) -> None:
+        """In a forked child: everything of the server's belongs to the parent."""
+        self.disowned = True
+        owners: list[Any] = [*self._acceptors, *self._connections, *self._opening]
+        owners.extend(websocket.driver.channel for websocket in self.websockets if websocket.driver is not None)
+        give_up(descriptor for owner in owners if (descriptor := owner.fileno()) >= 0)
+        for websocket in self.websockets:
+            websocket.disown(_leave_child)
 
     # Accepting
 
@@ -300,6 +327,10 @@ class Server(SocketObserver):
             self._timer.cancel()
             self._timer = None
         self._done.send()
+
+
+def _leave_child(result: Any, error: BaseException | None) -> None:
+    leave(None if isinstance(error, ConnectionClosed) else error)
 
 
 def _closed_entry(websocket: WebSocket) -> ClosedEntry:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+
 from ...conf import get_setting
 from ...database import close_opened, release_connections
 from ...sessions import session_watch
-from ..green import event_loops, eventlet
+from ..green import eventlet
+from ..green.install import install
+from ..green.watchdog import watch_hub
 from .collector import tune_collector
 from .redirects import refuse_redirects
 from .server import Server
@@ -31,12 +35,13 @@ class SiteServer(Server):
         super().__init__(refuse_redirects(application), *args, **kwargs)
 
     def serve(self) -> None:
-        event_loops.install()  # where somebody else has patched the process
+        install()  # where somebody else has patched the process
         tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
         watcher = eventlet.spawn(_watch_sessions, interval) if interval else None
         try:
-            super().serve()
+            with watch_hub(get_setting("WEBSOCKET_BLOCKING_WARNING"), attentive=settings.DEBUG):
+                super().serve()
         finally:
             if watcher is not None:
                 watcher.kill()

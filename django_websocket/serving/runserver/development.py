@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..green import eventlet
+from ..green.exiting import end_children, guard_exit
 from ..process.binding import bind_sockets
 from ..process.os_signals import signals_to_hub
 from ..process.server import AccessEntry, ClosedEntry, Server
@@ -47,12 +48,17 @@ class RunserverServer:
         assert self._server is not None, "Django's run() calls set_app() first"
         try:
             if is_reloading():
-                self._server.serve()
+                self._serve(self._server)
             else:
                 with signals_to_hub(self._stop_on_signal, *STOP_SIGNALS):
-                    self._server.serve()
+                    self._serve(self._server)
+                guard_exit()
         finally:
             self._finished.send()
+
+    def _serve(self, server: Server) -> None:
+        server.serve()
+        end_children(lambda: server.drain_deadline)
 
     def _stop_on_signal(self, signum: int) -> None:
         """The first signal lets views and requests finish, the second doesn't."""

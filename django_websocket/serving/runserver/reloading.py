@@ -23,6 +23,7 @@ import greenlet
 from django.utils import autoreload
 
 from ..green import eventlet
+from ..green.exiting import guard_exit
 from ..process.os_signals import signals_to_hub
 
 __all__ = [
@@ -154,6 +155,8 @@ def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
     with signals_to_hub(exit_watcher, *STOP_SIGNALS):
         try:
             watch()
-        finally:
+        except BaseException as error:
             stop()
+            guard_exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
+            raise
     raise AssertionError("Django's reloader only ends with an exception")

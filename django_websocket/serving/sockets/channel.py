@@ -41,6 +41,10 @@ class EventletChannel:
         self.send = wire.send
         self.clock: Callable[[], float] = self._hub.clock
 
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 once it is closed."""
+        return self._wire.sock.fileno()
+
     # Watching
 
     def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:

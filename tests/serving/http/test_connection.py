@@ -369,6 +369,7 @@ class NoServer:
     access_log: Any = None
     request_timeout = deadline(60)
     stopping = False
+    disowned = False
 
     def open_websocket(self, *args: Any) -> None:
         raise AssertionError("nothing is opened")

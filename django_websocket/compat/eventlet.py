@@ -1,0 +1,40 @@
+"""Uses of private API of eventlet, which is imported only by the calls."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = [
+    "current_hub",
+    "forget_native_threads",
+    "silence_fork_warning",
+]
+
+
+def current_hub() -> Any:
+    """eventlet's hub of the calling thread, None if there is none yet."""
+    from eventlet import hubs
+
+    return getattr(hubs._threadlocal, "hub", None)
+
+
+def forget_native_threads() -> None:
+    """In a forked child: have ``eventlet.tpool`` start threads of its own when it is used."""
+    tpool: Any = sys.modules.get("eventlet.tpool")
+    if tpool is not None and tpool._setup_already:
+        tpool._rsock.close()
+        tpool._wsock.close()
+        tpool._setup_already = False
+        tpool._threads = []
+        tpool._coro = tpool._reqq = tpool._rspq = tpool._rsock = tpool._wsock = None
+
+
+def silence_fork_warning() -> None:
+    """Have eventlet not warn of forks: the dangers that it means are seen to."""
+    import eventlet
+
+    def nothing() -> None:
+        pass
+
+    eventlet._warn_on_fork.__code__ = nothing.__code__

@@ -1,0 +1,154 @@
+"""Uses of private API of multiprocessing, concurrent.futures and threading, for processes that fork."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+__all__ = [
+    "allow_forkserver",
+    "disown_children",
+    "end_children",
+    "forget_other_threads",
+    "has_children",
+    "threading_after_fork",
+    "use_in_os",
+    "use_selector",
+    "use_semaphore",
+]
+
+
+def forget_other_threads() -> None:
+    """In a forked child: have ``threading`` know the calling green thread alone.
+
+    ``threading._after_fork`` does this, and eventlet empties it because it takes green threads for ones that live on in
+    the child. Here they don't; who waited for one would wait for ever.
+    """
+    names: dict[str, Any] = vars(threading)
+    ident = threading.get_ident()
+    active: dict[int, object] = names["_active"]
+    if not isinstance(active.get(ident), threading.Thread):
+        # The main thread as eventlet's copy of the module sees it, which is less than others expect.
+        active.pop(ident, None)
+    if "_get_main_thread_ident" in names:  # Python 3.13
+        names["_get_main_thread_ident"] = lambda: ident
+        for thread in {*threading.enumerate(), *names["_dangling"]}:
+            if thread.ident != ident and thread.ident is not None:
+                handle: Any = vars(thread)["_handle"]
+                if hasattr(handle, "_greenthread"):
+                    handle._greenthread = None
+                handle._set_done()
+    threading_after_fork()()
+
+
+@cache
+def threading_after_fork() -> Callable[[], None]:
+    """``threading._after_fork`` as the standard library has it, whoever has patched the module."""
+    loader: Any = getattr(importlib.util.find_spec("threading"), "loader", None)
+    code = next(
+        constant
+        for constant in loader.get_code("threading").co_consts
+        if isinstance(constant, CodeType) and constant.co_name == "_after_fork"
+    )
+    return FunctionType(code, vars(threading))
+
+
+def use_in_os(**functions: Callable[..., Any]) -> None:
+    """Put ``functions`` in the place of those that ``os`` has on this system, and that ``multiprocessing`` keeps."""
+    import os
+
+    vars(os).update({name: function for name, function in functions.items() if hasattr(os, name)})
+    from multiprocessing import connection
+
+    cls: Any = connection.Connection
+    # Bound when the class was made.
+    cls._send.__defaults__, cls._recv.__defaults__ = (os.write,), (os.read,)
+
+
+def use_selector(selector: type) -> None:
+    """Have ``multiprocessing.connection.wait`` wait by means of ``selector``."""
+    from multiprocessing import connection
+
+    connection._WaitSelector = selector  # type: ignore[attr-defined]
+
+
+def allow_forkserver() -> None:
+    """Have ``multiprocessing`` know that sockets can send descriptors.
+
+    It looks for ``sendmsg`` in the class of sockets, where eventlet's leaves it to ``__getattr__``.
+    """
+    import socket
+    from multiprocessing import reduction
+
+    vars(reduction)["HAVE_SEND_HANDLE"] = hasattr(socket, "CMSG_LEN") and hasattr(socket, "SCM_RIGHTS")
+
+
+def use_semaphore(semaphore: Callable[[Any], Any]) -> None:
+    """Have the locks and semaphores of ``multiprocessing`` wait by means of what ``semaphore`` makes of theirs."""
+    try:
+        from multiprocessing import synchronize
+    except ImportError:  # no semaphores on this system
+        return
+    make_methods = synchronize.SemLock._make_methods  # type: ignore[attr-defined]
+
+    def make_green_methods(self: Any) -> None:
+        make_methods(self)
+        green = semaphore(self._semlock)
+        self.acquire, self.release = green.acquire, green.release
+
+    def enter(self: Any) -> bool:
+        return bool(self.acquire())
+
+    def leave(self: Any, *_: object) -> None:
+        self.release()
+
+    cls: Any = synchronize.SemLock
+    cls._make_methods, cls.__enter__, cls.__exit__ = make_green_methods, enter, leave
+
+
+def has_children() -> bool:
+    """Whether ``multiprocessing`` or an executor has anything to end before the process does."""
+    from multiprocessing import process, util
+
+    futures = sys.modules.get("concurrent.futures.process")
+    registry: Any = util._finalizer_registry  # type: ignore[attr-defined]
+    return bool(process._children or registry or (futures and futures._threads_wakeups))  # type: ignore[attr-defined]
+
+
+def end_children() -> None:
+    """Do what Python does for executors and ``multiprocessing`` at its exit, which then has nothing left to do."""
+    from multiprocessing import util
+
+    futures = sys.modules.get("concurrent.futures.process")
+    if futures:
+        futures._python_exit()
+    util._exit_function()  # type: ignore[attr-defined]
+
+
+def disown_children() -> tuple[list[BaseProcess], list[BaseProcess]]:
+    """The children that are left: workers and daemons, and others. Python's exit won't wait for them any more."""
+    from multiprocessing import pool, process, util
+
+    for thread in threading.enumerate():
+        if getattr(thread, "_state", None) in (pool.RUN, pool.CLOSE):
+            # A pool's: it would start a worker for each that is killed.
+            vars(thread)["_state"] = pool.TERMINATE
+    children: set[BaseProcess] = process._children  # type: ignore[attr-defined]
+    workers = {child for child in children if child.daemon}
+    futures = sys.modules.get("concurrent.futures.process")
+    if futures:
+        for thread in list(futures._threads_wakeups):
+            workers.update(thread.processes.values())
+        futures._threads_wakeups.clear()
+    left = [child for child in children if child not in workers and child.exitcode is None]
+    children.clear()
+    util._finalizer_registry.clear()  # type: ignore[attr-defined]
+    return list(workers), left

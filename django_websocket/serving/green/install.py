@@ -1,0 +1,38 @@
+"""Installs what this package adds to eventlet's monkey patch."""
+
+from __future__ import annotations
+
+from ...compat import processes
+from . import (
+    children,
+    descriptors,
+    event_loops,
+    forks,  # noqa: F401  registers itself
+)
+from .semaphores import GreenSemaphore
+
+__all__ = ["install"]
+
+_installed = False
+
+
+def install() -> None:
+    """To be called after the monkey patch, before the program runs; a second call does nothing."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    event_loops.install()
+    processes.use_in_os(
+        read=descriptors.read,
+        write=descriptors.write,
+        system=children.system,
+        wait=children.wait,
+        waitpid=children.waitpid,
+        wait3=children.wait3,
+        wait4=children.wait4,
+        waitid=children.waitid,
+    )
+    processes.use_selector(descriptors.Selector)
+    processes.allow_forkserver()
+    processes.use_semaphore(GreenSemaphore)

@@ -1,0 +1,252 @@
+"""Sees it when something holds up the hub.
+
+Whatever waits in C without being patched for green threads (a database driver, ``time.sleep`` of an extension, a lock)
+or computes for long makes every socket of the process wait. This tells the operator what it was.
+
+The hub notes when it goes to wait for events and when it comes back, which is all that the hot path pays. How long each
+turn took is known from that, afterwards; but what took so long has to be looked for while it lasts, by a native thread.
+That thread may touch no lock of a green thread, so it leaves what it has found for the hub to log. To wake up takes 100
+to 200 µs of processor time on an idle machine, so it looks often only for a while after the start and after each turn
+that took too long.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import posix
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from . import eventlet
+from .forks import at_fork
+
+if TYPE_CHECKING:
+    import threading
+    import time
+else:
+    threading = eventlet.patcher.original("threading")
+    time = eventlet.patcher.original("time")
+
+__all__ = ["watch_hub"]
+
+logger = logging.getLogger("django_websocket.server")
+
+FIRST_SECONDS = 60.0
+ATTENTIVE_SECONDS = 300.0
+"""How long after the start, and after a turn that took too long, a turn is caught while it lasts."""
+
+DROWSY_SECONDS = 300.0
+"""Between two looks at other times, which find what never ends."""
+
+CONFIRM_SECONDS = 0.02
+"""Between two looks that must find the same greenlet: many short ones are a busy process, and no blocked one."""
+
+ENDLESS_SECONDS = 10.0
+"""What takes longer may never end, so that the hub can't log it: it is written to stderr, too."""
+
+LOG_SECONDS = 60.0
+"""Between two lines in the log."""
+
+FRAMES = 15
+"""As many of the innermost calls are shown."""
+
+WAITING = float("inf")
+
+
+@contextmanager
+def watch_hub(limit: float | None, *, attentive: bool = False) -> Iterator[None]:
+    """While the context is open, log what holds the hub for longer than ``limit`` seconds; None: don't.
+
+    Always ``attentive``, it sees what took so long the first time, too, for half a minute of processor time a day.
+    The hubs on ``select`` and ``kqueue`` don't tell when they wait; with those nothing is watched.
+    """
+    hub: Any = eventlet.hubs.get_hub()
+    if limit is None or not hasattr(hub, "do_poll"):
+        yield
+        return
+    watchdog = _Watchdog(hub, limit, WAITING if attentive else FIRST_SECONDS)
+    watchdog.start()
+    try:
+        with at_fork(before=watchdog.pause, parent=watchdog.resume, child=watchdog.forget):
+            yield
+    finally:
+        watchdog.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What was seen of the turn that began at ``began``."""
+
+    began: float
+    text: str
+
+
+class _Watchdog:
+    def __init__(self, hub: Any, limit: float, first_seconds: float) -> None:
+        self._hub = hub
+        self._limit = limit
+        self._turn: Callable[[], float] = lambda: WAITING
+        """When the hub's turn began; later than any time while it waits."""
+        self._hub_thread = threading.get_ident()
+        self._finding: _Finding | None = None
+        self._attentive_until = time.monotonic() + first_seconds
+        self._wake = threading.Lock()
+        """Held but for a moment when the thread is to wake up."""
+        self._wake.acquire()
+        self._running = False
+        self._thread: Any = None
+        self._next_line = 0.0
+        self._unlogged = 0
+
+    # In the hub's thread
+
+    def start(self) -> None:
+        self._watch_polling()
+        self.resume()
+
+    def stop(self) -> None:
+        self.leave_hub()
+        self.pause()
+
+    def leave_hub(self) -> None:
+        vars(self._hub).pop("do_poll", None)
+        self._turn = lambda: WAITING
+
+    def forget(self) -> None:
+        """In a forked child, which has neither the thread nor a server."""
+        self.leave_hub()
+        self._thread = None
+
+    def resume(self) -> None:
+        self._wake.acquire(blocking=False)
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="django_websocket watchdog", daemon=True)
+        self._thread.start()
+
+    def pause(self) -> None:
+        """End the thread: a process that forks has better only one."""
+        if self._thread is None:
+            return
+        self._running = False
+        self._rouse()
+        self._thread.join()
+
+    def _rouse(self) -> None:
+        if self._wake.locked():
+            self._wake.release()
+
+    def _watch_polling(self) -> None:
+        hub, limit, clock, waiting = self._hub, self._limit, time.monotonic, WAITING
+        # With epoll the hub's method does nothing but this.
+        poll = hub.poll.poll if type(hub).__module__ == "eventlet.hubs.epolls" else hub.do_poll
+        began = waiting  # a variable of the closure, as the hot path's are
+
+        def do_poll(seconds: float) -> Any:
+            nonlocal began
+            if clock() - began > limit:
+                self._on_late_turn(began)
+            began = waiting
+            events = poll(seconds)
+            began = clock()
+            return events
+
+        hub.do_poll = do_poll
+        self._turn = lambda: began
+
+    def _on_late_turn(self, began: float) -> None:
+        now = time.monotonic()
+        finding, self._finding = self._finding, None
+        drowsy = now > self._attentive_until
+        self._attentive_until = max(self._attentive_until, now + ATTENTIVE_SECONDS)
+        if drowsy:
+            self._rouse()
+        if now < self._next_line:
+            self._unlogged += 1
+            return
+        self._next_line = now + LOG_SECONDS
+        text = (
+            "What it was has not been seen: it was over too soon, held the interpreter's lock, or the process was"
+            " stopped. For some minutes it is looked at more often."
+        )
+        if finding is not None and finding.began == began:
+            text = finding.text
+        more = f" ({self._unlogged} times more in the last minutes)" if self._unlogged else ""
+        self._unlogged = 0
+        # From a greenlet: a log handler may wait for a lock, and the hub can't.
+        eventlet.spawn_n(logger.warning, "nothing else could run for %.2f s%s. %s", now - began, more, text)
+
+    # In the thread
+
+    def _run(self) -> None:
+        told_of = 0.0
+        while self._running:
+            now, began = time.monotonic(), self._turn()
+            if now - began > self._limit:
+                self._look(began)
+                if now - began > ENDLESS_SECONDS and told_of != began and self._finding is not None:
+                    told_of = began
+                    self._tell_stderr(now - began)
+            attentive = now < self._attentive_until or now - began > self._limit
+            seconds = DROWSY_SECONDS
+            if began <= now < began + self._limit:
+                seconds = began + self._limit - now
+            elif attentive:
+                seconds = self._limit
+            self._wake.acquire(timeout=seconds + CONFIRM_SECONDS)
+
+    def _look(self, began: float) -> None:
+        """Find out what holds the hub."""
+        first = _outermost(self._hub_thread)
+        time.sleep(CONFIRM_SECONDS)
+        frame = sys._current_frames().get(self._hub_thread)
+        if frame is None or self._turn() != began:
+            return
+        if _chain(frame)[-1] is first:
+            self._finding = _Finding(began, _describe(frame))
+        else:
+            self._finding = _Finding(began, "No single call did that: the process has more to do than it can.")
+
+    def _tell_stderr(self, seconds: float) -> None:
+        assert self._finding is not None
+        text = f"django_websocket: nothing else could run for {seconds:.0f} s so far. {self._finding.text}\n"
+        try:
+            posix.write(2, text.encode(errors="backslashreplace"))
+        except OSError:
+            pass
+
+
+def _chain(frame: FrameType | None) -> list[FrameType]:
+    """``frame`` and its callers in the same greenlet, the innermost first."""
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def _outermost(thread: int) -> FrameType | None:
+    frames = _chain(sys._current_frames().get(thread))
+    return frames[-1] if frames else None
+
+
+def _describe(frame: FrameType) -> str:
+    """The innermost calls, and the path of the request for which they are made."""
+    frames = _chain(frame)
+    stack = traceback.StackSummary.extract((f, f.f_lineno) for f in itertools.islice(frames, FRAMES))
+    stack.reverse()
+    path = next((path for f in frames if (path := _path(f)) is not None), None)
+    where = "" if path is None else f" The request is {path}."
+    return f"It was this call.{where}\n" + "".join(stack.format()).rstrip()
+
+
+def _path(frame: FrameType) -> str | None:
+    if "request" not in frame.f_code.co_varnames:
+        return None
+    path = getattr(frame.f_locals.get("request"), "path", None)
+    return path if isinstance(path, str) else None

@@ -1,0 +1,97 @@
+"""A served project in which a view holds up everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.deadlines import wait_until
+from tests.site.running import Site, serve_site
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("EVENTLET_HUB", "epolls") not in ("epolls", "poll"), reason="this hub does not tell when it waits"
+)
+
+
+@pytest.fixture
+def fresh_site(tmp_path: Path) -> Iterator[Site]:
+    """A server of its own: the watchdog logs once a minute."""
+    with serve_site(tmp_path) as site:
+        yield site
+
+
+def warnings(site: Site, count: int) -> list[str]:
+    """The first ``count`` warnings in the log."""
+    found: list[str] = []
+
+    def are_logged() -> bool:
+        found.extend(record["message"] for record in site.take_log("WARNING"))
+        return len(found) >= count
+
+    wait_until(are_logged, 10, "a warning in the log")
+    return found
+
+
+def threads(site: Site) -> int:
+    return len(list(Path(f"/proc/{site.process.pid}/task").iterdir()))
+
+
+def test_a_call_that_blocks_is_named(fresh_site: Site) -> None:
+    fresh_site.ask("/processes/block/?seconds=1")
+    [message] = warnings(fresh_site, 1)
+    assert message.startswith("nothing else could run for 1.")
+    assert "The request is /processes/block/." in message
+    assert message.splitlines()[-1].strip() == 'native_sleep(float(request.GET["seconds"]))'
+
+
+def test_the_log_is_not_flooded(fresh_site: Site) -> None:
+    for _ in range(3):
+        fresh_site.ask("/processes/block/?seconds=0.6")
+    assert len(warnings(fresh_site, 1)) == 1
+    assert fresh_site.take_log("WARNING") == []
+
+
+def test_what_waits_in_the_hub_is_not_named(fresh_site: Site) -> None:
+    """Nor a process that was stopped."""
+    fresh_site.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: " T " in Path(f"/proc/{fresh_site.process.pid}/stat").read_text(), 5, "a stopped process")
+    end = os.times().elapsed + 1
+    wait_until(lambda: os.times().elapsed > end, 5)
+    fresh_site.process.send_signal(signal.SIGCONT)
+    assert fresh_site.get_json("/processes/start/?way=fork&number=3") == [9, 3]
+    assert fresh_site.take_log("WARNING") == []
+
+
+def test_none_switches_it_off(tmp_path: Path) -> None:
+    with serve_site(tmp_path, settings={"WEBSOCKET_BLOCKING_WARNING": None}) as site:
+        site.ask("/processes/block/?seconds=0.6")
+        site.ask("/common/plain/")
+        assert site.take_log("WARNING") == []
+        assert threads(site) == 1
+
+
+def test_its_thread_is_there_after_a_fork(fresh_site: Site) -> None:
+    """In the parent, not in the child."""
+    pid = fresh_site.get_json("/processes/keep/?daemon=yes")
+    assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+    assert threads(fresh_site) == 2
+    fresh_site.ask("/processes/block/?seconds=1")
+    assert "native_sleep" in warnings(fresh_site, 1)[0]
+
+
+def test_what_never_ends_is_seen(tmp_path: Path) -> None:
+    """The hub does not come back to log it, so it is written to stderr."""
+
+    class SeenError(Exception):
+        """The server won't end in order."""
+
+    errors = tmp_path / "stderr"
+    with suppress(SeenError), serve_site(tmp_path) as site, site.raw("/processes/block/?seconds=300"):
+        wait_until(lambda: "so far. It was this call" in errors.read_text(), 30, "a line on stderr")
+        raise SeenError
+    assert "The request is /processes/block/." in errors.read_text()

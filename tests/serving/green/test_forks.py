@@ -186,8 +186,7 @@ def test_the_server_waits_for_no_child_for_ever(tmp_path: Path) -> None:
         try:
             site.process.send_signal(signal.SIGTERM)
             wait_until(lambda: descendants(tmp_path) == {pid}, 5, "the end of the server alone")
-            [record] = site.take_log("WARNING")
-            assert "goes on" in record["message"]
+            assert [r for r in site.take_log("WARNING") if "goes on" in r["message"]]
         finally:
             os.kill(pid, signal.SIGKILL)
 

@@ -85,6 +85,11 @@ class Served:
             raise AssertionError(f"expected {expected} in {state}") from None
         return state
 
+    def wait_checked(self, count: int = 2, *, word: str = "checked") -> None:
+        """Wait until the sessions were looked at so often from now on; ``checks`` counts those that failed, too."""
+        end = self.state()[word] + count
+        wait_until(lambda: bool(self.state()[word] >= end), 20, f"{count} {word}")
+
     def beats(self) -> list[float]:
         """The gaps between the beats since the last call, in seconds."""
         gaps: list[float] = json.loads(self.get("/beat/")[2])["gaps"]

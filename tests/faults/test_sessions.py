@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.deadlines import deadline
+from tests.deadlines import deadline, wait_until
 
 from .peer import CLOSE, Peer
 from .postgres import postgres
@@ -99,7 +99,7 @@ def test_the_end_of_its_session_ends_a_socket(site: tuple[Served, str], how: str
     with browser.open() as first, browser.open() as second, other.open() as unrelated:
         for peer in (first, second, unrelated):
             assert peer.text() == "ann"
-        time.sleep(2 * INTERVAL)
+        served.wait_checked()
         lives(first)
         start = time.monotonic()
         browser.get(f"/{how}/")
@@ -115,7 +115,7 @@ def test_the_end_of_its_user_ends_a_socket(site: tuple[Served, str], how: str) -
         assert peer.text() == f"bob-{how}"
         unrelated.text()
         served.get(f"/change_user/?name=bob-{how}&how=touch")
-        time.sleep(2 * INTERVAL)
+        served.wait_checked()
         lives(peer)
         start = time.monotonic()
         served.get(f"/change_user/?name=bob-{how}&how={how}")
@@ -136,10 +136,12 @@ def test_expiry_ends_a_socket_and_not_before(site: tuple[Served, str]) -> None:
 def test_a_session_that_is_saved_again_lives_on(site: tuple[Served, str]) -> None:
     served, _ = site
     browser = Browser(served, "kim", age=4)
+    start = time.monotonic()
     with browser.open() as peer:
         peer.text()
         browser.get("/extend/", age=600)
-        time.sleep(4 + 2 * INTERVAL)
+        wait_until(lambda: time.monotonic() > start + 4, what="the first age is over")
+        served.wait_checked()
         lives(peer)
         start = time.monotonic()
         browser.get("/log_out/")
@@ -172,7 +174,8 @@ def test_it_can_be_turned_off(serving: Serving, tmp_path: Path) -> None:
         with browser.open() as peer:
             peer.text()
             browser.get("/log_out/")
-            time.sleep(2 * INTERVAL)
+            time.sleep(2 * INTERVAL)  # for nothing to happen
+            assert served.state()["checks"] == 0
             lives(peer)
 
 
@@ -184,13 +187,13 @@ def test_a_database_that_is_away_ends_nothing(serving: Serving) -> None:
             browser = Browser(served, "ann")
             with browser.open() as peer:
                 assert peer.text() == "ann"
-                time.sleep(1)
+                served.wait_checked()
                 database.stop()
-                time.sleep(2.5)
+                served.wait_checked(3, word="checks")
                 lives(peer)
                 assert served.log().count("Session check failed") == 1, "once, not each time"
                 database.start()
-                time.sleep(1)
+                served.wait_checked()
                 lives(peer)
                 start = time.monotonic()
                 browser.get("/log_out/")

@@ -292,13 +292,13 @@ class TestStopping:
 
 
 class TestReloading:
-    def test_open_websocket(self, project: Path, env: dict[str, str]) -> None:
-        with running([*MANAGE, str(free_port())], project, env) as server:
+    def test_open_websocket(self, watched_project: Path, env: dict[str, str]) -> None:
+        with running([*MANAGE, str(free_port())], watched_project, env) as server:
             server.wait_until_serving()
             with server.connect("/lower-case/") as client:
                 client.send("A")
                 assert client.recv(timeout=deadline(10)) == "a"
-                _change(project / "mysite" / "views.py", ".lower()", ".upper()")
+                _change(watched_project / "mysite" / "views.py", ".lower()", ".upper()")
                 with pytest.raises(ConnectionClosedOK) as closed:
                     client.recv(timeout=deadline(10))
                 assert closed.value.rcvd is not None
@@ -319,20 +319,23 @@ class TestReloading:
             ("settings.py", "DEBUG = True", "DEBUG = ", "SyntaxError"),
         ],
     )
-    def test_error(self, project: Path, env: dict[str, str], file: str, right: str, wrong: str, complaint: str) -> None:
+    def test_error(
+        self, watched_project: Path, env: dict[str, str], file: str, right: str, wrong: str, complaint: str
+    ) -> None:
         """Code that doesn't load is complained about, and waited for."""
-        path = project / "mysite" / file
-        with running([*MANAGE, str(free_port())], project, env) as server:
+        path = watched_project / "mysite" / file
+        with running([*MANAGE, str(free_port())], watched_project, env) as server:
             server.wait_until_serving()
             _change(path, right, wrong)
             server.wait_for(complaint)
-            _change_until(path, wrong, right, lambda: _answers(server, "/lower-case/?message=B", "b"))
+            _change_until_restarted(server, path, wrong, right)
+            wait_until(lambda: _answers(server, "/lower-case/?message=B", "b"), 20)
             assert server.end(signal.SIGTERM) == 0
 
-    def test_signal_while_broken(self, project: Path, env: dict[str, str]) -> None:
-        with running([*MANAGE, "0"], project, env) as server:
+    def test_signal_while_broken(self, watched_project: Path, env: dict[str, str]) -> None:
+        with running([*MANAGE, "0"], watched_project, env) as server:
             server.wait_until_serving()
-            _change(project / "mysite" / "settings.py", "DEBUG = True", "DEBUG = ")
+            _change(watched_project / "mysite" / "settings.py", "DEBUG = True", "DEBUG = ")
             server.wait_for("SyntaxError")
             assert server.end(signal.SIGTERM) == 0
 
@@ -470,17 +473,18 @@ def _change(path: Path, old: str, new: str) -> None:
     os.utime(path, (time.time(), max(time.time(), before + 1)))
 
 
-def _change_until(path: Path, old: str, new: str, condition: Callable[[], bool]) -> None:
-    """Edit a file, and touch it again: a watcher that looks once a second may not have seen it before."""
+def _change_until_restarted(server: RunningServer, path: Path, old: str, new: str) -> None:
+    """Edit a file, and touch it again as long as nothing restarts: the watcher may not have begun to look before."""
+    before = _children(server.process.pid)
     _change(path, old, new)
-    for _ in range(4):
+    for _ in range(40):
         try:
-            wait_until(condition, 6)
+            wait_until(lambda: _children(server.process.pid) != before, 0.5)
         except AssertionError:
             _change(path, new, new)
         else:
             return
-    wait_until(condition, 20)
+    raise AssertionError(f"no change of {path} was seen\n{server.output}")
 
 
 def _answers(server: RunningServer, path: str, body: str) -> bool:

@@ -53,6 +53,7 @@ def main() -> None:
 
     receivers.connect()
     state.servers.append(server)
+    state.count_checks()
     if "beat" in options:
         state.start_beat(options["beat"])
     if options.get("jumping_clock"):

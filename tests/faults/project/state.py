@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+from collections import Counter
 from typing import Any
 
 import greenlet
@@ -23,6 +24,8 @@ told: list[str] = []
 servers: list[Server] = []
 
 _gaps: list[float] = []
+
+checks = Counter[str]()
 
 
 def _trim_heap() -> None:
@@ -57,10 +60,25 @@ def state(request: HttpRequest) -> JsonResponse:
             "greenlets": sum(1 for each in gc.get_objects() if isinstance(each, greenlet.greenlet) and not each.dead),
             "listeners": len(hub.listeners["read"]) + len(hub.listeners["write"]),
             "timers": sum(not timer.called for _, timer in (*hub.timers, *hub.next_timers)),
+            "answered": sum(websocket.latency is not None for websocket in servers[0].websockets),
             "watched": len(session_watch),
+            "checks": checks["begun"],
+            "checked": checks["done"],
             "rss": resident_bytes(),
         }
     )
+
+
+def count_checks() -> None:
+    """Count how often the sessions of open websockets are looked at, and how often that comes to its end."""
+    check = session_watch.check
+
+    def counting() -> None:
+        checks["begun"] += 1
+        check()
+        checks["done"] += 1
+
+    session_watch.check = counting  # type: ignore[method-assign]  # of the one object
 
 
 def start_beat(seconds: float) -> None:

@@ -125,6 +125,16 @@ def test_a_transaction_of_the_views_own_lives_on(
     site.wait_until_back_at(before)
 
 
+def test_a_connection_that_the_view_opened_in_a_transaction_of_its_own_ends_with_it(site: Site) -> None:
+    """The request had none, and got none."""
+    before = site.stats()
+    with site.connect("/database/accepts_within/?name=own&untouched") as client:
+        assert json.loads(receive(client))["in a transaction"]
+        client.send("roll back")
+        assert receive(client) == "left"
+    site.wait_until_back_at(before)
+
+
 def test_a_transaction_of_the_views_own_is_rolled_back_if_the_101_is_not_sent(site: Site) -> None:
     before = site.stats()
     assert site.shake_hands("/database/accepts_within/?name=never&replace").status == 418

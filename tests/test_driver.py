@@ -13,6 +13,7 @@ from django_websocket.driver import Driver
 from django_websocket.exceptions import ConcurrencyError, KeepaliveTimeout
 from django_websocket.options import Options, resolve_options
 from django_websocket.protocol.connection import Connection, State
+from django_websocket.waiter import BUDGET
 from tests.protocol.client import close, frame, text
 from tests.worlds import World, receive_all, run_until
 
@@ -120,6 +121,67 @@ def test_park_times_out_and_only_one_greenlet_parks(world: World) -> None:
     world.spawn(second)
     world.run(0.2)
     assert log == ["refused", False]
+    socket.end()
+
+
+def test_a_view_that_never_waits_lets_others_run_after_its_budget(world: World) -> None:
+    socket = Socket(world).start()
+    others: list[str] = []
+    counts: list[int] = []
+
+    def view() -> None:
+        for step in (socket.driver.took_message, lambda: socket.driver.write(b"x")):
+            socket.channel.call_later(0, others.append, "ran")
+            count = 0
+            while not others:
+                step()
+                count += 1
+            counts.append(count)
+            others.clear()
+
+    world.spawn(view)
+    socket.run_until(lambda: len(counts) == 2)
+    assert counts == [BUDGET, BUDGET]
+    socket.peer.close()
+    socket.run_until(lambda: socket.closed == 1)
+
+
+def test_messages_that_a_lost_connection_left_are_taken_and_it_is_watched_no_more(world: World) -> None:
+    """Its descriptor may be another connection's by now; the world checks that nothing is watched in the end."""
+    socket = Socket(world, max_queue=2).start()
+    for message in ("one", "two", "three"):
+        socket.peer.send(text(message))
+    socket.run_until(lambda: socket.driver.is_paused)
+    socket.driver.drop()
+    taken: list[object] = []
+
+    def view() -> None:
+        while socket.connection.messages:
+            taken.append(socket.connection.messages.pop(0))
+            socket.driver.took_message()
+
+    world.spawn(view)
+    socket.run_until(lambda: len(taken) == 2)
+    world.run()
+    assert taken == ["one", "two"]
+    socket.peer.close()
+
+
+def test_nothing_is_lost_where_the_channel_takes_nothing_of_a_write(world: World) -> None:
+    socket = Socket(world).start()
+    repeated = bytes(65536)  # what OpenSSL took nothing of is what it wants next
+    filled = 0
+    try:
+        while True:
+            filled += socket.channel.send(repeated)
+    except BlockingIOError:
+        pass
+    data = repeated + bytes(range(1, 256)) * 100
+    world.spawn(socket.driver.write, data)
+    received = receive_all(world, socket.peer, lambda received: len(received) >= filled + len(data))
+    assert received[filled:] == data
+    socket.run_until(lambda: socket.driver.buffered_amount == 0)
+    assert socket.driver.bytes_sent == len(data)
     socket.end()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import gc
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -104,6 +105,19 @@ def test_result_of_a_view_that_does_not_accept(blocks: bool) -> None:
     assert run.handover.start() == "response"
     assert run.state() is State.ENDED
     assert run.ends == []
+
+
+def test_what_has_answered_without_an_accept_goes_at_once() -> None:
+    """The end's callback refers to whoever holds the hand-over; such a cycle would wait for the collector."""
+    run = Run(lambda run: "response")
+    run.handover.start()
+    reference = weakref.ref(run)
+    gc.disable()
+    try:
+        del run
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("blocks", [False, True])

@@ -46,6 +46,10 @@ def test_the_own_host_is_allowed(origin: str, host: str) -> None:
     assert allowed(origin, host=host)
 
 
+def test_a_host_with_a_port_that_there_is_not_has_no_origin() -> None:
+    assert not allowed("http://testserver", host="testserver:99999")
+
+
 @pytest.mark.parametrize(
     "origin",
     [

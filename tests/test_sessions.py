@@ -127,6 +127,31 @@ def test_a_session_is_noticed_when_it_is_first_used(watch: SessionWatch, setting
     assert socket.codes == [4401]
 
 
+def test_a_session_that_was_gone_when_it_was_first_used_is_another_that_nothing_ends(
+    watch: SessionWatch, settings: Settings
+) -> None:
+    session = new_session(settings)
+    socket = open_socket(watch, settings, session, use=False)
+    [request_session] = watch._unused.values()
+    session.flush()
+    request_session["begun"] = "anew"
+    watch.check()
+    watch.check()
+    assert (socket.codes, len(watch)) == ([], 0)
+
+
+@pytest.mark.parametrize("settings", ["db", "cache", "file"], indirect=True)
+def test_a_project_without_users_has_sessions_too(watch: SessionWatch, settings: Settings) -> None:
+    session = new_session(settings, name=None, basket="full")
+    settings.INSTALLED_APPS = ["django.contrib.sessions", "django_websocket"]
+    socket = open_socket(watch, settings, session)
+    watch.check()
+    assert socket.codes == []
+    session.flush()
+    watch.check()
+    assert socket.codes == [4401]
+
+
 def test_without_a_session_there_is_nothing_to_watch(watch: SessionWatch, settings: Settings) -> None:
     watch.add(cast(WebSocket, Socket()), HttpRequest())
     anonymous = HttpRequest()

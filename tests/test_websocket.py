@@ -259,6 +259,14 @@ def test_close_with_a_code_and_a_reason(site: Site, code: int, reason: str) -> N
     ]
 
 
+def test_a_close_without_a_code_is_a_normal_one(site: Site) -> None:
+    with site.raw("/websocket/represents/").opened() as client:
+        client.frame()
+        assert client.frame() == (0x88, b"\x03\xe8")
+        client.send(close(1000))
+        assert client.rest() == b""
+
+
 def test_codes_and_reasons_that_may_not_be_sent(site: Site) -> None:
     with site.connect("/websocket/refuses_to_close/") as client:
         assert receive(client) == "still open"

@@ -197,6 +197,20 @@ def test_a_sweep_sees_to_a_few_at_a_time(make: Make) -> None:
     assert hub.now < 122
 
 
+def test_a_sweep_drops_a_slice_at_a_time(make: Make) -> None:
+    hub, pings = make(interval=20, timeout=5)
+    drivers = [open_socket(hub, pings, answers=False) for _ in range(3 * SLICE)]
+    most = 0
+    while any(driver.timed_out is None for driver in drivers):
+        before = sum(driver.timed_out is not None for driver in drivers)
+        [timer] = hub.pending
+        hub.now = max(hub.now, timer.due)
+        hub.timers.remove(timer)
+        timer.call()
+        most = max(most, sum(driver.timed_out is not None for driver in drivers) - before)
+    assert most == SLICE
+
+
 def test_one_timer_serves_all_and_goes_with_the_last(make: Make) -> None:
     hub, pings = make()
     drivers = [open_socket(hub, pings) for _ in range(10)]

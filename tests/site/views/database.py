@@ -32,7 +32,7 @@ def before_the_accept(request: SocketRequest) -> None:
 def _state(request: Any) -> dict[str, bool]:
     """Whose connection the view uses, and whether a transaction is open on it."""
     return {
-        "the request's": connections["default"] is request.outer_connection,
+        "the request's": connections["default"] is getattr(request, "outer_connection", None),
         "in a transaction": connection.in_atomic_block,
     }
 

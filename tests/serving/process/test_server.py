@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from django_websocket.serving.patch import eventlet
+from django_websocket.serving.process.binding import bind_sockets
+from django_websocket.serving.process.server import SPARE_DESCRIPTORS, Server
+from tests.deadlines import deadline
 from tests.protocol.client import close
 from tests.site.running import serve_site
 
@@ -19,3 +28,36 @@ def test_a_websocket_that_opens_while_the_server_stops_is_closed_at_once(tmp_pat
         assert (first, payload) == (0x88, b"\x03\xe9server is stopping")
         client.send(close(1001))
         assert client.rest() == b""
+
+
+# As many connections as there are descriptors for
+
+
+@pytest.fixture
+def hard() -> Iterator[int]:
+    """The hard limit of descriptors; the soft one is the test's to lower."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def max_connections(wanted: int) -> int:
+    [listener] = bind_sockets("127.0.0.1:0")
+    server = Server(lambda environ, start_response: [], [listener], max_connections=wanted or None)
+    server.stop(drain_timeout=0)
+    with eventlet.Timeout(deadline(10)):
+        server.serve()
+    return server.max_connections
+
+
+def test_the_limit_of_descriptors_is_raised_to_its_hard_limit(hard: int, settings: Any) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+    settings.WEBSOCKET_MAX_CONNECTIONS = 10 * hard
+    assert max_connections(0) == hard - SPARE_DESCRIPTORS
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_the_setting_counts_where_there_are_descriptors_enough(hard: int, settings: Any) -> None:
+    settings.WEBSOCKET_MAX_CONNECTIONS = 10
+    assert max_connections(0) == 10
+    assert max_connections(7) == 7

@@ -4,7 +4,7 @@
 * ``E002``: EVENTLET_HUB=asyncio; Django's ORM refuses to run inside an asyncio event loop.
 * ``E003``: no longer used; async-only middleware works.
 * ``W001``: :class:`~django_websocket.middleware.WebSocketMiddleware` is not the last middleware.
-* ``W002``: a database driver (mysqlclient) blocks all green threads during each query.
+* ``W002``: a database driver (mysqlclient, Oracle's C client) blocks all green threads during each query.
 * ``W003``: psycopg was imported before the process was patched, and blocks in the same way.
 * ``W004``: CONN_MAX_AGE is set, so each green thread would keep its own connection.
 * ``W005``: a setting looks like a misspelling of one of ours.
@@ -31,6 +31,8 @@ from .middleware import WebSocketMiddleware
 __all__ = ["check_databases", "check_environment", "check_middleware", "check_settings", "register_checks"]
 
 PREFIX = "WEBSOCKET_"
+
+IN_THREAD = "run long queries in a native thread: django_websocket.blocking.to_thread()."
 
 Apps = Sequence[AppConfig] | None
 
@@ -99,7 +101,17 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Warning(
                     f"mysqlclient, the driver of database {alias!r}, blocks all views during each query.",
-                    hint="Use PyMySQL: import pymysql; pymysql.install_as_MySQLdb() in the settings.",
+                    hint="Use PyMySQL: import pymysql; pymysql.install_as_MySQLdb() in the settings. Or keep it and"
+                    f" {IN_THREAD}",
+                    id="django_websocket.W002",
+                )
+            )
+        elif driver == "cx_Oracle" or (driver == "oracledb" and _oracledb_blocks()):
+            messages.append(
+                Warning(
+                    f"Oracle's C client, which database {alias!r} uses, blocks all views during each query.",
+                    hint="Use python-oracledb without init_oracle_client(): its thin mode uses Python's sockets."
+                    f" Or keep it and {IN_THREAD}",
                     id="django_websocket.W002",
                 )
             )
@@ -132,6 +144,12 @@ def _drivers() -> Iterator[tuple[str, str]]:
             continue  # Django reports this itself
         # The driver module is named sqlite3.dbapi2.
         yield alias, getattr(driver, "__name__", "").removesuffix(".dbapi2")
+
+
+def _oracledb_blocks() -> bool:
+    """Whether python-oracledb was told to use the C client."""
+    is_thin_mode = getattr(sys.modules.get("oracledb"), "is_thin_mode", None)
+    return is_thin_mode is not None and not is_thin_mode()
 
 
 def _psycopg_blocks() -> bool:

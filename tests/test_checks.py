@@ -167,6 +167,8 @@ def connections_of(monkeypatch: pytest.MonkeyPatch, driver: str, **options: Any)
         ("pymysql", 0, []),
         ("MySQLdb", 0, ["W002"]),
         ("MySQLdb", 60, ["W002", "W004"]),
+        ("oracledb", 0, []),
+        ("cx_Oracle", 0, ["W002"]),
     ],
 )
 def test_databases_are_looked_at(
@@ -174,6 +176,18 @@ def test_databases_are_looked_at(
 ) -> None:
     connections_of(monkeypatch, driver, CONN_MAX_AGE=age)
     assert ids(checks.check_databases(None)) == found
+
+
+def test_the_mode_of_oracledb_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thin mode uses Python's sockets, its thick one waits in C."""
+    connections_of(monkeypatch, "oracledb", CONN_MAX_AGE=0)
+    thin = True
+    monkeypatch.setitem(sys.modules, "oracledb", types.SimpleNamespace(is_thin_mode=lambda: thin))
+    assert ids(checks.check_databases(None)) == []
+    thin = False
+    [warning] = checks.check_databases(None)
+    assert warning.hint is not None
+    assert "django_websocket.blocking.to_thread" in warning.hint
 
 
 @pytest.mark.parametrize("before", [True, False])

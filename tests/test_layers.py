@@ -27,6 +27,7 @@ LAYERS = [
     "protocol",
     "conf",
     "options",
+    "blocking",
     "caching",
     "wrapping",
     "subprotocols",

@@ -8,6 +8,8 @@ from . import (
     descriptors,
     event_loops,
     forks,  # noqa: F401  registers itself
+    local,
+    rlock,
 )
 from .semaphores import GreenSemaphore
 
@@ -22,7 +24,10 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    local.install()
+    rlock.install()
     event_loops.install()
+    _install_sqlite()
     processes.use_in_os(
         read=descriptors.read,
         write=descriptors.write,
@@ -36,3 +41,11 @@ def install() -> None:
     processes.use_selector(descriptors.Selector)
     processes.allow_forkserver()
     processes.use_semaphore(GreenSemaphore)
+
+
+def _install_sqlite() -> None:
+    try:
+        from .sqlite.connection import install
+    except ModuleNotFoundError:
+        return  # this Python was built without SQLite
+    install()

@@ -1,0 +1,44 @@
+"""Which of the operating system's threads runs the green ones, and what must not be asked of a patched library."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import greenlet
+
+from . import eventlet
+
+if TYPE_CHECKING:
+    import threading
+    import time
+else:
+    threading = eventlet.patcher.original("threading")
+    time = eventlet.patcher.original("time")
+
+__all__ = ["can_switch", "is_current", "monotonic", "sleep"]
+
+monotonic = time.monotonic
+sleep = time.sleep
+
+_ident = 0
+
+
+def _adopt() -> None:
+    """The calling thread is the one."""
+    global _ident
+    _ident = threading.get_ident()
+
+
+def is_current() -> bool:
+    """Whether the caller runs in the thread of the hub, rather than in a native one."""
+    return threading.get_ident() == _ident
+
+
+def can_switch() -> bool:
+    """Whether the caller may let other greenlets run: not in a native thread, and not where the hub itself calls."""
+    return is_current() and greenlet.getcurrent() is not eventlet.hubs.get_hub().greenlet
+
+
+_adopt()
+os.register_at_fork(after_in_child=_adopt)

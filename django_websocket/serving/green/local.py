@@ -1,0 +1,72 @@
+"""``threading.local`` for green and native threads alike: each greenlet has its own attributes.
+
+Eventlet's puts the attributes of the greenlet that asks into the one object before it looks there. Where native threads
+run too, another one may come in between, and what is found is that one's: of ``django.db.connections``, a connection
+that is in the middle of somebody else's transaction.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from greenlet import getcurrent, greenlet
+
+__all__ = ["install", "local"]
+
+
+class local:  # noqa: N801  as in threading
+    """Like :class:`threading.local`; the attributes of a greenlet go when it does."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> local:
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError("Initialization arguments are not supported")
+        self = object.__new__(cls)
+        of_greenlets: WeakKeyDictionary[greenlet, dict[str, Any]] = WeakKeyDictionary()
+        object.__setattr__(self, "_local", (of_greenlets, args, kwargs))
+        return self
+
+    def __getattribute__(self, name: str) -> Any:
+        values = _values(self)
+        if name == "__dict__":
+            return values
+        # As object does: what a class says of both reading and writing an attribute goes before its value.
+        if name in values and not hasattr(getattr(type(self), name, None), "__set__"):
+            return values[name]
+        return object.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(getattr(type(self), name, None), "__set__"):
+            object.__setattr__(self, name, value)
+        elif name == "__dict__":
+            raise AttributeError("'local' object attribute '__dict__' is read-only")
+        else:
+            _values(self)[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        values = _values(self)
+        if hasattr(getattr(type(self), name, None), "__delete__"):
+            object.__delattr__(self, name)
+        elif name in values:
+            del values[name]
+        else:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _values(self: local) -> dict[str, Any]:
+    """The attributes of the current greenlet."""
+    of_greenlets, args, kwargs = object.__getattribute__(self, "_local")
+    current = getcurrent()
+    values: dict[str, Any] | None = of_greenlets.get(current)
+    if values is None:
+        values = of_greenlets[current] = {}
+        if type(self).__init__ is not object.__init__:
+            type(self).__init__(self, *args, **kwargs)
+    return values
+
+
+def install() -> None:
+    """Let ``threading.local`` be this one."""
+    threading.local = _thread._local = local  # type: ignore[assignment, misc]

@@ -1,0 +1,165 @@
+"""A pool of native threads for calls that block.
+
+Eventlet has one, ``tpool``; ours differs in what goes wrong there: a call that raises SystemExit or GreenletExit ends
+its thread and leaves the caller waiting for ever, a child that was forked waits for threads that it doesn't have, and a
+process can't exit before the longest call is over.
+"""
+
+from __future__ import annotations
+
+import os
+import posix  # its read() and write() are not replaced by eventlet's, which wait
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+import greenlet
+
+from . import eventlet, hub_thread
+
+if TYPE_CHECKING:
+    import threading
+    from queue import SimpleQueue
+else:
+    threading = eventlet.patcher.original("threading")
+    SimpleQueue = eventlet.patcher.original("queue").SimpleQueue
+
+__all__ = ["run"]
+
+SIZE = int(os.environ.get("EVENTLET_THREADPOOL_SIZE", "20"))
+
+
+class Call:
+    """One call, and the greenlet that waits for it."""
+
+    __slots__ = ("_args", "_context", "_function", "_kwargs", "_result", "_waiter", "error", "is_done")
+
+    def __init__(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self._function: Callable[..., Any] | None = function
+        self._args, self._kwargs = args, kwargs
+        self._context: Context = copy_context()
+        self._waiter: greenlet.greenlet | None = None
+        self._result: Any = None
+        self.error: BaseException | None = None
+        self.is_done = False
+
+    def run(self) -> None:
+        """In the native thread."""
+        function, self._function = self._function, None
+        assert function is not None, "a call is made once"
+        try:
+            try:
+                self._result = self._context.run(function, *self._args, **self._kwargs)
+            finally:
+                _close_connections()
+        except BaseException as error:
+            self.error = error
+        del function
+
+    def wait(self) -> Any:
+        """In the caller's greenlet: the result, once there is one."""
+        self._waiter = greenlet.getcurrent()
+        try:
+            while not self.is_done:
+                eventlet.hubs.get_hub().switch()
+        finally:
+            self._waiter = None
+        if self.error is not None:
+            try:
+                raise self.error
+            finally:
+                self.error = None  # its traceback refers to this frame
+        return self._result
+
+    def wake(self) -> None:
+        """On the hub."""
+        if self._waiter is not None:
+            self._waiter.switch()
+
+
+class Pool:
+    """At most ``size`` threads, started as they are needed, and the pipe by which they wake the hub."""
+
+    def __init__(self, size: int) -> None:
+        self._free: Any = eventlet.Semaphore(size)
+        self._idle = 0
+        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self._done: deque[Call] = deque()
+        self.reader, self.writer = os.pipe()
+        for fd in (self.reader, self.writer):
+            os.set_blocking(fd, False)
+        hub = eventlet.hubs.get_hub()
+        hub.add(hub.READ, self.reader, self._on_done, lambda error: None, lambda: None)
+
+    def run(self, call: Call) -> Any:
+        """In the caller's greenlet."""
+        self._free.acquire()
+        # The place is given back when the thread is free, which is later if the caller is ended.
+        try:
+            if self._idle:
+                self._idle -= 1
+            else:
+                threading.Thread(target=self._work, name="django_websocket blocking calls", daemon=True).start()
+        except BaseException:
+            self._free.release()
+            raise
+        self._calls.put(call)
+        return call.wait()
+
+    def _work(self) -> None:
+        # The main thread handles signals, and is not woken by one that is delivered here.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            call = self._calls.get()
+            call.run()
+            self._done.append(call)
+            del call
+            try:
+                posix.write(self.writer, b"\0")
+            except BlockingIOError:
+                pass  # so much is unread that the hub will look
+
+    def _on_done(self, fd: int) -> None:
+        posix.read(fd, 4096)
+        hub = eventlet.hubs.get_hub()
+        while self._done:
+            call = self._done.popleft()
+            call.is_done = True
+            self._idle += 1
+            self._free.release()
+            hub.schedule_call_global(0, call.wake)
+
+
+_pool: Pool | None = None
+
+
+def run(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call ``function`` in a native thread, from a greenlet; anywhere else in place."""
+    global _pool
+    if SIZE <= 0 or not hub_thread.can_switch():
+        return copy_context().run(function, *args, **kwargs)
+    if _pool is None:
+        _pool = Pool(SIZE)
+    return _pool.run(Call(function, args, kwargs))
+
+
+def _forget_pool() -> None:
+    """In a forked child, which has none of the threads."""
+    global _pool
+    pool, _pool = _pool, None
+    if pool is not None:
+        os.close(pool.reader)
+        os.close(pool.writer)
+
+
+os.register_at_fork(after_in_child=_forget_pool)
+
+
+def _close_connections() -> None:
+    """The database connections that this thread has opened."""
+    database = sys.modules.get("django_websocket.database")
+    if database is not None:
+        database.close_opened()

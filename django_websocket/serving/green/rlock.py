@@ -1,0 +1,112 @@
+"""A reentrant lock for green and native threads alike.
+
+Eventlet's locks are for the greenlets of one thread. One that is contended between two threads leaves the waiting one
+asleep for ever, since its owner can't switch to a greenlet of another thread. Every log handler has such a lock, and so
+has every ``asgiref.local.Local``, in which Django keeps the active language: whatever runs in a native thread meets
+them sooner or later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading as patched
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from greenlet import getcurrent
+
+from . import eventlet
+from .hub_thread import can_switch, monotonic
+
+if TYPE_CHECKING:
+    import threading
+else:
+    threading = eventlet.patcher.original("threading")
+
+__all__ = ["RLock", "install"]
+
+LONGEST_PAUSE = 0.01
+"""Seconds between two looks of a greenlet at a lock that is held."""
+
+
+class RLock:
+    """Held by a greenlet, which may take it more than once; a native thread's only one counts as such.
+
+    A greenlet that has to wait lets others run and looks again; a native thread sleeps.
+    """
+
+    __slots__ = ("__weakref__", "_count", "_lock", "_owner")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: object = None
+        self._count = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = getcurrent()
+        if self._owner is me:
+            self._count += 1
+            return True
+        if not self._lock.acquire(False) and not (blocking and self._wait(timeout)):
+            return False
+        self._owner = me
+        self._count = 1
+        return True
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def _wait(self, timeout: float) -> bool:
+        if not can_switch():
+            return self._lock.acquire(True, timeout)
+        end = monotonic() + timeout if timeout >= 0 else float("inf")
+        pause = 0.0
+        while not self._lock.acquire(False):
+            left = end - monotonic()
+            if left <= 0:
+                return False
+            eventlet.sleep(min(pause, left))
+            pause = min(2 * pause + 0.0005, LONGEST_PAUSE)
+        return True
+
+    def release(self) -> None:
+        if self._owner is not getcurrent():
+            raise RuntimeError("cannot release un-acquired lock")
+        self._count -= 1
+        if not self._count:
+            self._owner = None
+            self._lock.release()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    # What threading.Condition and os.register_at_fork ask of a lock.
+
+    def _is_owned(self) -> bool:
+        return self._owner is getcurrent()
+
+    def _release_save(self) -> int:
+        count, self._count = self._count, 1
+        self.release()
+        return count
+
+    def _acquire_restore(self, count: int) -> None:
+        self.acquire()
+        self._count = count
+
+    def _at_fork_reinit(self) -> None:
+        self._lock = threading.Lock()
+        self._owner = None
+        self._count = 0
+
+
+def install() -> None:
+    """Let ``threading.RLock`` make these, and give the loggers that are there already some."""
+    patched.RLock = RLock  # type: ignore[assignment]  # a function or a class, as the version has it
+    logging._lock = RLock()  # type: ignore[attr-defined]  # what guards the tree of loggers
+    for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+        handler = reference()
+        if handler is not None:
+            handler.createLock()

@@ -111,6 +111,13 @@ def test_authority_stands_for_host() -> None:
     assert approved(b"GET http://b:81/ HTTP/1.0\r\n\r\n").headers == [(b"host", b"b:81")]
 
 
+@pytest.mark.parametrize("authority", [b"a@b", b"a:99999", b"a:b", b"a,b", b"[::1", b"a%20b"])
+def test_an_authority_that_stands_for_host_is_judged_like_one(authority: bytes) -> None:
+    refusal = approve_head(b"GET http://" + authority + b"/ HTTP/1.0\r\n\r\n")
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 400
+
+
 def test_each_part_of_a_huge_head_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CountingBuffer, "looked_at", 0)
     received = CountingBuffer(b"GET / HTTP/1.1\r\n")

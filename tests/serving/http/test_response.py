@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
+from django_websocket.serving.http import response
 from tests.deadlines import wait_until
 
 from .client import Served, serve
@@ -334,3 +336,13 @@ def test_abundant_reading_does_not_prolong_the_drain(served: Served) -> None:
         client.send(b"x" * 2_000_050)
         assert len(client.answer().body) == 2_000_000
         assert client.ends()
+
+
+def test_the_date_is_that_of_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 784111777.0
+    monkeypatch.setattr(response, "time", SimpleNamespace(time=lambda: now))
+    assert response.http_date() == "Sun, 06 Nov 1994 08:49:37 GMT"
+    now += 0.9
+    assert response.http_date() == "Sun, 06 Nov 1994 08:49:37 GMT"
+    now += 0.1
+    assert response.http_date() == "Sun, 06 Nov 1994 08:49:38 GMT"

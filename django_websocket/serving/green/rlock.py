@@ -82,7 +82,14 @@ class RLock:
     ) -> None:
         self.release()
 
-    # What threading.Condition and os.register_at_fork ask of a lock.
+    def locked(self) -> bool:
+        """Whether anybody holds it (Python 3.14)."""
+        return self._lock.locked()
+
+    # What threading.Condition, multiprocessing's resource tracker and os.register_at_fork ask of a lock.
+
+    def _recursion_count(self) -> int:
+        return self._count if self._owner is getcurrent() else 0
 
     def _is_owned(self) -> bool:
         return self._owner is getcurrent()

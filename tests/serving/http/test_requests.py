@@ -301,11 +301,7 @@ def test_slow_second_head(impatient: Served) -> None:
     """It has the time of an idle connection until its first byte, and then that of a request."""
     with impatient.connect() as client:
         assert client.ask("/").body == b"ok"
-<<<<<<< HEAD
-        client.sock.settimeout(0.8)
-=======
         client.sock.settimeout(0.8)  # less than an idle connection has, however slow the machine
->>>>>>> bec9746 (Test that lingering is bounded in bytes, and don't stretch a silence beyond the server's patience)
         with pytest.raises(TimeoutError):
             client.take(1)
         client.send(b"GET /")

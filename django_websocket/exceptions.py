@@ -43,6 +43,7 @@ class ConnectionClosed(WebSocketException):
 
     ``code`` and ``reason`` are those of the client's close frame: 1005 if it had no code, 1006 if there was no
     close frame (RFC 6455, section 7.1.5). ``sent_code`` is the code of our own close frame, or None.
+    ``__cause__`` is what ended the connection, if not a close frame: a :exc:`ProtocolError`, or an OSError.
     A view need not catch it: letting it propagate is a normal way to end.
     """
 

@@ -17,7 +17,7 @@ Path of a handshake::
     serving/http/connection      sends it, ends the request
     serving/process/server       wraps the socket in a channel (serving/sockets/channel)
     opening.Opening.open         attaches the driver, notifies the registry, resumes the view
-        the view                 continues; when it ends, opening.Opening._end closes the socket
+        the view                 continues; when it ends, Handover._main calls Opening._end, which starts closing
 
 Path of a message, in and out::
 
@@ -30,12 +30,13 @@ Where things are:
 
 * ``protocol/``: RFC 6455 and RFC 7692 without I/O. ``close_codes``, ``exceptions``: what can go wrong.
 * ``channel``: the interface a server implements. ``driver``, ``waiter``, ``outbox``: everything between the protocol
-  and a channel: automatic replies, pings, the closing handshake, limits in bytes and time.
-* ``registry``: the open sockets and their observers: ``sessions`` (closes sockets on log-out), pings, the server.
+  and a channel. ``driver`` sends replies and pings, runs the closing handshake and enforces all limits in bytes.
+* ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, pings, the server.
+* ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
-* ``serving/``, the only code that knows eventlet: ``green/`` (eventlet itself), ``wire`` (a socket, plain or TLS),
+* ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket, plain or TLS),
   ``http/`` (requests and responses), ``sockets/`` (open websockets and when to ping them), ``process/`` (the server
-  around both, and its shutdown), ``runserver/`` (the development command).
+  around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development command).
 * ``testing/``: an in-memory channel. ``compat``: every use of private parts of Django, asgiref or Python.
 
 A lower layer never imports a higher one: ``tests/test_layers.py`` holds the order and enforces it.

@@ -42,16 +42,16 @@ class Channel(Protocol):
     The next call must begin with the bytes that were not sent.
     """
 
-    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
+    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         """Call ``callback`` whenever :attr:`receive` would not raise BlockingIOError; its argument is meaningless.
 
-        ``on_lost`` is called instead if something else closed the descriptor.
+        ``on_lost(error)`` is called instead if something else closed the descriptor.
         """
 
     def unwatch_readable(self) -> None:
         """Stop; does nothing where nothing is watched."""
 
-    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
+    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         """Call ``callback`` whenever :attr:`send` would not raise BlockingIOError; see :meth:`watch_readable`."""
 
     def unwatch_writable(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from .channel import Channel, Timer
 from .close_codes import CloseCode
@@ -37,7 +38,7 @@ LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
 class Driver(Waiter):
     """Moves bytes between one channel and one protocol connection.
 
-    ``on_closed()`` is called once, when the channel is closed: by the scheduler, or by a greenlet that found the
+    ``on_closed(subject)`` is called once, when the channel is closed: by the scheduler, or by a greenlet that found the
     connection lost. ``path`` and ``peer`` (the client's address) are for the log.
     """
 
@@ -56,6 +57,7 @@ class Driver(Waiter):
         "_ping_time",
         "_receive",
         "_send",
+        "_subject",
         "bytes_received",
         "bytes_sent",
         "latency",
@@ -68,7 +70,8 @@ class Driver(Waiter):
         channel: Channel,
         connection: Connection,
         options: Options,
-        on_closed: Callable[[], None],
+        on_closed: Callable[[Any], None],
+        subject: Any = None,
         *,
         path: str = "",
         peer: str = "",
@@ -83,7 +86,8 @@ class Driver(Waiter):
         self._connection = connection
         self._messages = connection.messages
         self._options = options
-        self._on_closed: Callable[[], None] | None = on_closed
+        self._on_closed = on_closed
+        self._subject = subject
         self._path = path
         self._receive = channel.receive
         self._send = channel.send
@@ -238,6 +242,8 @@ class Driver(Waiter):
     def write_nowait(self, data: bytes) -> None:
         """Send a data frame without blocking or raising; what the channel doesn't accept goes to the outbox.
 
+        For frames that do not come from the socket's own view, which waits in :meth:`write` instead.
+
         If the outbox already holds more than ``WEBSOCKET_MAX_OUTBOX`` bytes, close with 1013 instead.
         """
         if self._outbox is not None and self._outbox.size > self._options.max_outbox:
@@ -362,6 +368,5 @@ class Driver(Waiter):
         self._connection.receive_eof(error)
         self._channel.close()
         self._wake()
-        on_closed, self._on_closed = self._on_closed, None
-        if on_closed is not None:
-            on_closed()
+        subject, self._subject = self._subject, None  # which refers to this
+        self._on_closed(subject)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
-from functools import partial
 from typing import Any, cast
 
 from django.core.signals import got_request_exception
@@ -79,6 +78,10 @@ def serve_websocket(
     if not is_allowed_origin(request, websocket.options.origins):
         return refuse(request, HandshakeError(403, f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"))
     return Opening(request, websocket, view, args, kwargs).run()
+
+
+_on_closed = registry.closed
+"""One bound method for all websockets."""
 
 
 class SwitchingProtocols(HttpResponse):
@@ -204,7 +207,7 @@ class Opening:
     def open(self, channel: Channel, peer: str, trailing: bytes, owner: object) -> None:
         """Open the websocket on ``channel`` and resume the view. See :meth:`.Acceptance.open`."""
         websocket = self._websocket
-        driver = websocket.attach(channel, peer, owner, partial(registry.closed, websocket))
+        driver = websocket.attach(channel, peer, owner, _on_closed)
         registry.opened(websocket)
         driver.start(trailing)
         if self.is_waiting:

@@ -53,7 +53,7 @@ class Outbox:
         self._stopped = False
         self._progress = channel.clock()
         self._timer: Timer = channel.call_later(timeout, self._check_progress)
-        channel.watch_writable(self._on_writable, self._on_lost)
+        channel.watch_writable(self._on_writable, on_failure)
 
     def append(self, data: bytes) -> None:
         """Append ``data`` to the queue."""
@@ -100,9 +100,6 @@ class Outbox:
         self._stop()
         self._wake_waiters(True)
         self._on_empty(self.sent)
-
-    def _on_lost(self) -> None:
-        self._on_failure(ConnectionResetError("the descriptor was closed"))
 
     def _check_progress(self) -> None:
         left = self._progress + self._timeout - self._channel.clock()

@@ -1,6 +1,6 @@
 """Closes sockets when the session that opened them ends.
 
-A cookie is checked once, at the handshake, and a socket may live for days. So the server calls
+A cookie is checked once, at the handshake, and a socket may live for days. So ``serving/process/site.py`` calls
 :meth:`SessionWatch.check` every ``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds: it fetches many sessions and users in
 one query, and closes with 4401 the sockets whose session is gone, has expired, or belongs to a user who was deactivated
 or has a new password. Querying the store, rather than listening to signals, catches changes made by other processes,

@@ -16,11 +16,10 @@ BUDGET = 64
 class Waiter:
     """Holds at most one parked greenlet, and the message budget of a view that never parks."""
 
-    __slots__ = ("_budget", "_channel", "_park", "_waiter", "_wake_scheduled")
+    __slots__ = ("_budget", "_channel", "_waiter", "_wake_scheduled")
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._park = channel.park
         self._waiter: greenlet.greenlet | None = None
         self._wake_scheduled = False
         self._budget = BUDGET
@@ -41,7 +40,7 @@ class Waiter:
         self._budget = BUDGET
         self._waiter = greenlet.getcurrent()
         try:
-            result: bool = self._park()
+            result: bool = self._channel.park()
             return result
         finally:
             self._waiter = None

@@ -327,9 +327,9 @@ class WebSocket:
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
         self._messages = self._connection.messages
 
-    def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[], None]) -> Driver:
+    def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[WebSocket], None]) -> Driver:
         """Connect to ``channel`` once the ``101`` is sent; return the driver, which has not been started yet."""
-        self._driver = Driver(channel, self._connection, self.options, on_closed, path=self.path, peer=peer)
+        self._driver = Driver(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None
         self.owner = owner

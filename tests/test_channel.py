@@ -15,8 +15,8 @@ from .worlds import world as world  # a fixture
 MEBIBYTE = 1024 * 1024
 
 
-def lost() -> None:
-    raise AssertionError("nobody else closed the descriptor")
+def lost(error: Exception) -> None:
+    raise AssertionError("nobody else closed the descriptor") from error
 
 
 def receive_from(world: World, channel: Channel, count: int) -> bytes:

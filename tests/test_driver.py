@@ -33,7 +33,7 @@ class Socket:
         self.closed = 0
         self.driver = Driver(self.channel, self.connection, self.options, self._count_closed)
 
-    def _count_closed(self) -> None:
+    def _count_closed(self, subject: object) -> None:
         self.closed += 1
 
     def state(self) -> State:

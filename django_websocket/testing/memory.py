@@ -198,13 +198,13 @@ class MemoryChannel:
         self.pause = scheduler.pause
         scheduler.add(self)
 
-    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
+    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         self._reader = callback
 
     def unwatch_readable(self) -> None:
         self._reader = None
 
-    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
+    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         self._writer = callback
 
     def unwatch_writable(self) -> None:

@@ -29,14 +29,13 @@ WRITE = hubs.hub.WRITE
 class EventletChannel:
     """A :class:`~django_websocket.channel.Channel` over ``wire``, which it takes over."""
 
-    __slots__ = ("_hub", "_on_lost", "_reader", "_wire", "_writer", "clock", "receive", "send")
+    __slots__ = ("_hub", "_reader", "_wire", "_writer", "clock", "receive", "send")
 
     def __init__(self, wire: Wire) -> None:
         self._hub: Any = hubs.get_hub()
         self._wire = wire
         self._reader: Any = None
         self._writer: Any = None
-        self._on_lost: Callable[[], None] | None = None
         self.receive = wire.receive
         self.send = wire.send
         self.clock: Callable[[], float] = self._hub.clock
@@ -47,32 +46,23 @@ class EventletChannel:
 
     # Watching
 
-    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
-        self._on_lost = on_lost
+    def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         if isinstance(self._wire, TLSWire):
             callback = self._repeat_while_pending(callback)
-        self._reader = self._hub.add(READ, self._wire.fd, callback, self._descriptor_closed, None)
+        self._reader = self._hub.add(READ, self._wire.fd, callback, on_lost, None)
 
     def unwatch_readable(self) -> None:
         if self._reader is not None:
             reader, self._reader = self._reader, None
             self._hub.remove(reader)
 
-    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[], None]) -> None:
-        self._on_lost = on_lost
-        self._writer = self._hub.add(WRITE, self._wire.fd, callback, self._descriptor_closed, None)
+    def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
+        self._writer = self._hub.add(WRITE, self._wire.fd, callback, on_lost, None)
 
     def unwatch_writable(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._hub.remove(writer)
-
-    def _descriptor_closed(self, error: BaseException) -> None:
-        """The hub reports that the descriptor was closed elsewhere; it has already dropped the listeners."""
-        self._reader = self._writer = None
-        on_lost, self._on_lost = self._on_lost, None
-        if on_lost is not None:
-            on_lost()
 
     def _repeat_while_pending(self, callback: Callable[[int], None]) -> Callable[[int], None]:
         """Repeat ``callback`` while OpenSSL holds buffered input, which polling the descriptor does not report."""
@@ -98,7 +88,6 @@ class EventletChannel:
     def close(self) -> None:
         self.unwatch_readable()
         self.unwatch_writable()
-        self._on_lost = None
         self._wire.close()
 
     # Scheduling

@@ -34,9 +34,10 @@ Where things are:
 * ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, pings, the server.
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
-* ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket, plain or TLS),
-  ``http/`` (requests and responses), ``sockets/`` (open websockets and when to ping them), ``process/`` (the server
-  around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development command).
+* ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket,
+  plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets and when to ping them), ``process/``
+  (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
+  command).
 * ``testing/``: an in-memory channel. ``compat``: every use of private parts of Django, asgiref or Python.
 
 A lower layer never imports a higher one: ``tests/test_layers.py`` holds the order and enforces it.

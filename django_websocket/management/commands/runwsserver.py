@@ -101,7 +101,10 @@ class Command(Runserver):
         from ...serving.runserver.development import RunserverServer
 
         host, port = address
-        self.server = RunserverServer(self.endpoint or (f"[{host}]:{port}" if ipv6 else f"{host}:{port}"))
+        self.server = RunserverServer(
+            self.endpoint or (f"[{host}]:{port}" if ipv6 else f"{host}:{port}"),
+            is_whole_process=self._called_from_command_line,
+        )
         return self.server
 
     def stop_for_reload(self) -> None:

@@ -31,8 +31,12 @@ SERVER_ERRORS = frozenset({1011, 1012, 1013, 1014})
 class RunserverServer:
     """Adapts our server to the server class that :func:`django.core.servers.basehttp.run` expects."""
 
-    def __init__(self, address: str) -> None:
-        """Listen on ``address``; format and exceptions are those of :func:`.binding.bind_sockets`."""
+    def __init__(self, address: str, *, is_whole_process: bool = True) -> None:
+        """Listen on ``address``; format and exceptions are those of :func:`.binding.bind_sockets`.
+
+        ``is_whole_process``: the process is to exit when serving has ended, so nothing may keep it from that.
+        """
+        self._is_whole_process = is_whole_process
         self._listeners = bind_sockets(address)
         self._server: Server | None = None
         self._finished = eventlet.Event()
@@ -52,7 +56,8 @@ class RunserverServer:
             else:
                 with signals_to_hub(self._stop_on_signal, *STOP_SIGNALS):
                     self._serve(self._server)
-                guard_exit()
+                if self._is_whole_process:
+                    guard_exit()
         finally:
             self._finished.send()
 

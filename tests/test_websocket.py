@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,13 @@ import websocket as websocket_client
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from django_websocket.exceptions import ConnectionClosed as OurConnectionClosed
+from django_websocket.exceptions import InvalidPayload, ProtocolError
+from django_websocket.options import resolve_options
+from django_websocket.protocol.handshake import Handshake
+from django_websocket.testing.memory import MemoryPeer, MemoryScheduler
+from django_websocket.testing.memory import connect as connect_in_memory
+from django_websocket.websocket import WebSocket
 from tests.deadlines import deadline, wait_until
 from tests.protocol.client import close, frame, text
 from tests.site.fixtures import Serve
@@ -330,6 +337,43 @@ def test_breaches_of_the_protocol(site: Site, sent: bytes, code: int) -> None:
         client.send(sent)
         assert client.close_frame()[0] == code
     site.wait_until_back_at(before)
+
+
+def opened_in_memory() -> tuple[MemoryScheduler, WebSocket, MemoryPeer]:
+    scheduler = MemoryScheduler()
+    channel, peer = connect_in_memory(scheduler)
+    websocket = WebSocket(Handshake("key", (), ()), resolve_options({}))
+    websocket.attach(channel, "peer", None, lambda _: None).start(b"")
+    return scheduler, websocket, peer
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "cause"),
+    [
+        (b"\x81\x02hi", 1002, ProtocolError),
+        (frame(0x81, b"\xff"), 1007, InvalidPayload),
+        (close(1000), 1000, type(None)),
+    ],
+)
+def test_what_ended_the_connection_is_the_cause(sent: bytes, code: int, cause: type[object]) -> None:
+    scheduler, websocket, peer = opened_in_memory()
+    peer.send(sent)
+    scheduler.run()
+    uses: list[Callable[[], None]] = [lambda: websocket.send("x"), websocket.ping]
+    for use in uses:
+        with pytest.raises(OurConnectionClosed) as caught:
+            use()
+        assert caught.value.sent_code == code
+        assert type(caught.value.__cause__) is cause
+
+
+def test_a_lost_connection_is_the_cause() -> None:
+    scheduler, websocket, peer = opened_in_memory()
+    peer.reset()
+    scheduler.run()
+    with pytest.raises(OurConnectionClosed) as caught:
+        websocket.send("x")
+    assert (caught.value.code, type(caught.value.__cause__)) == (1006, ConnectionResetError)
 
 
 # Another client library

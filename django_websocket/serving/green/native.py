@@ -8,10 +8,8 @@ process can't exit before the longest call is over.
 from __future__ import annotations
 
 import os
-import posix  # its read() and write() are not replaced by eventlet's, which wait
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import greenlet
 
 from . import eventlet, hub_thread
+from .mailbox import Mailbox
 
 if TYPE_CHECKING:
     import threading
@@ -81,18 +80,13 @@ class Call:
 
 
 class Pool:
-    """At most ``size`` threads, started as they are needed, and the pipe by which they wake the hub."""
+    """At most ``size`` threads, started as they are needed, and the mailbox by which they wake the hub."""
 
     def __init__(self, size: int) -> None:
         self._free: Any = eventlet.Semaphore(size)
         self._idle = 0
         self._calls: SimpleQueue[Call] = SimpleQueue()
-        self._done: deque[Call] = deque()
-        self.reader, self.writer = os.pipe()
-        for fd in (self.reader, self.writer):
-            os.set_blocking(fd, False)
-        hub = eventlet.hubs.get_hub()
-        hub.add(hub.READ, self.reader, self._on_done, lambda error: None, lambda: None)
+        self.mailbox = Mailbox()
 
     def run(self, call: Call) -> Any:
         """In the caller's greenlet."""
@@ -115,22 +109,15 @@ class Pool:
         while True:
             call = self._calls.get()
             call.run()
-            self._done.append(call)
+            self.mailbox.post(self._finish, call)
             del call
-            try:
-                posix.write(self.writer, b"\0")
-            except BlockingIOError:
-                pass  # so much is unread that the hub will look
 
-    def _on_done(self, fd: int) -> None:
-        posix.read(fd, 4096)
-        hub = eventlet.hubs.get_hub()
-        while self._done:
-            call = self._done.popleft()
-            call.is_done = True
-            self._idle += 1
-            self._free.release()
-            hub.schedule_call_global(0, call.wake)
+    def _finish(self, call: Call) -> None:
+        """On the hub."""
+        call.is_done = True
+        self._idle += 1
+        self._free.release()
+        eventlet.hubs.get_hub().schedule_call_global(0, call.wake)
 
 
 _pool: Pool | None = None
@@ -151,8 +138,8 @@ def _forget_pool() -> None:
     global _pool
     pool, _pool = _pool, None
     if pool is not None:
-        os.close(pool.reader)
-        os.close(pool.writer)
+        for fd in pool.mailbox.descriptors:
+            os.close(fd)
 
 
 os.register_at_fork(after_in_child=_forget_pool)

@@ -1,8 +1,8 @@
-"""Calls that block outside of Python, run where they hold nobody up.
+"""Runs calls that would block the whole process in native threads.
 
-On a server of green threads all views share one thread of the operating system. What waits by the standard library lets
-the others run; a C extension that waits by itself (mysqlclient, Oracle's thick mode, a long query to SQLite) and what
-computes for long do not. Such a call belongs in a native thread::
+On a green-thread server all views share one operating system thread. Waiting in the standard library lets other views
+run. Waiting in a C extension (mysqlclient, Oracle's thick mode, a long SQLite query) or a long computation does not:
+run such a call in a native thread::
 
     from django_websocket.blocking import in_thread, to_thread
 
@@ -12,7 +12,7 @@ computes for long do not. Such a call belongs in a native thread::
     def read_report(year):
         return list(Report.objects.using("mysql").filter(year=year).values())
 
-The calling view waits, as for any function, and the others go on.
+The calling view waits, as for any function; other views keep running.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ T = TypeVar("T")
 def to_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call ``function`` in a native thread; return what it returns, raise what it raises.
 
-    Like :func:`asyncio.to_thread` it runs it in a copy of the caller's context variables: the active language and the
-    like are seen in it, what it sets is not seen outside.
+    Like :func:`asyncio.to_thread`, it uses a copy of the caller's context variables: the function sees the active
+    language and the like; what it sets is not visible outside.
 
-    Database connections are those of the thread: what the function asks of the ORM is not part of the caller's
-    transaction and does not see its uncommitted rows, and the connections that it opens are closed when it returns.
-    So fetch rows inside (``list(queryset)``), and hand no connection, cursor or lazy queryset over. Nor may it use what
-    belongs to green threads: the request's websocket, locks, queues and sockets of the calling thread.
+    Database connections belong to the native thread: the function's queries are not part of the caller's transaction
+    and don't see its uncommitted rows, and the connections it opens are closed when it returns. So fetch rows inside it
+    (``list(queryset)``), and don't pass connections, cursors or lazy querysets in or out. Nor may it use objects of the
+    green threads: the request's websocket, or the calling thread's locks, queues and sockets.
 
-    At most 20 such calls run at a time (eventlet's environment variable EVENTLET_THREADPOOL_SIZE says how many; 0 calls
-    in place), the next ones wait for their turn. A caller that is ended or times out while it waits leaves at once; the
-    function itself can't be interrupted, and goes on to its end.
+    At most 20 such calls run at a time; further ones wait. Eventlet's environment variable EVENTLET_THREADPOOL_SIZE
+    changes the limit; with 0, functions are called directly. A caller that is killed or times out stops waiting at
+    once, but the function can't be interrupted and runs to completion.
 
-    Where there are no green threads (``runserver``, tests, management commands), and inside of another such call, the
-    function is simply called.
+    Without green threads (``runserver``, tests, management commands), and inside another such call, the function is
+    called directly, in the calling thread and with its database connections.
     """
     native = _native()
     if native is None:
@@ -56,7 +56,7 @@ def to_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
 
 
 def in_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate ``function`` so that each call of it is one by :func:`to_thread`."""
+    """Decorator that runs each call of ``function`` with :func:`to_thread`."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -66,7 +66,7 @@ def in_thread(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _native() -> Any:
-    """What runs native threads, if this process is one of green threads."""
+    """The module that runs native threads; None if this process has no green threads."""
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is None or not patcher.is_monkey_patched("thread"):
         return None

@@ -1,7 +1,7 @@
-"""Pages and handshakes share their URLs; no cache may mistake one for the other.
+"""Keeps caches from confusing pages with handshakes, which can share a URL.
 
-Django's own cache leaves handshakes alone (:func:`.compat.django.bypass_page_cache`). Caches in front of it, such as
-nginx's, go by ``Vary``.
+Django's own cache ignores handshakes (:func:`.compat.django.bypass_page_cache`). Caches in front of it, such as
+nginx's, rely on ``Vary``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["is_handshake", "vary_on_upgrade"]
 
 
 def is_handshake(request: HttpRequest) -> bool:
-    """Whether a request means to open a websocket, rightly or not."""
+    """Whether a request tries to open a websocket, even if the handshake is invalid."""
     meta = request.META
     if "HTTP_SEC_WEBSOCKET_KEY" in meta or "HTTP_SEC_WEBSOCKET_VERSION" in meta:
         return True
@@ -25,11 +25,11 @@ def is_handshake(request: HttpRequest) -> bool:
 
 
 def vary_on_upgrade(response: HttpResponseBase) -> None:
-    """Say that ``response`` is the answer to a plain request, or to a handshake, and to no other.
+    """Add ``Vary: Upgrade``, so that caches don't answer a handshake with a page's response or vice versa.
 
     RFC 9110, section 12.5.5: Vary names what "might have influenced the origin server's process for selecting the
-    content". A cache that can pass a handshake on sees Upgrade, hop-by-hop though it is. Sec-WebSocket-Key is another
-    each time, so it would say no more. A 101 is not cacheable (RFC 9111, section 3), and goes without.
+    content". Upgrade is hop-by-hop, but a cache that forwards handshakes sees it. Sec-WebSocket-Key differs each time,
+    so adding it would gain nothing. A 101 is not cacheable (RFC 9111, section 3), so it is left unchanged.
     """
     if response.status_code != 101:
         patch_vary_headers(response, ("Upgrade",))

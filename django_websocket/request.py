@@ -80,7 +80,7 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
 
 
 def release_handshake(request: HttpRequest) -> None:
-    """Drop what is only needed to read the body, which is empty. Called when the websocket has opened."""
+    """Drop what is only needed to read the body, which is empty. Called once the websocket is open."""
     for key in ("wsgi.input", UPGRADE_KEY):
         request.META.pop(key, None)
     compat.drop_body(request)
@@ -89,7 +89,7 @@ def release_handshake(request: HttpRequest) -> None:
 
 def release_request(request: HttpRequest) -> None:
     """Break the reference cycles that Django's middleware created. Called when the view has ended."""
-    compat.drop_messages(request)  # stored with the 101; later ones are never stored
+    compat.drop_messages(request)  # stored with the 101; later messages are never stored
     request.__dict__.pop("auser", None)
     compat.resolve_known_user(request)
     compat.make_user_weak(request)

@@ -1,4 +1,4 @@
-"""A client that offers subprotocols and gets none: allowed by RFC 6455, and the end of the connection in browsers."""
+"""Warns when a client offers subprotocols and gets none: RFC 6455 allows it, but browsers close the connection."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["warn_of_no_subprotocol"]
 logger = logging.getLogger("django.request")
 
 MAX_TOLD = 1000
-"""URL patterns that are remembered; a project has fewer, unless its URLconf changes from request to request."""
+"""Maximum URL patterns to warn about. Projects have fewer, unless their URLconf changes from request to request."""
 
 _told: set[str] = set()
 
 
 def warn_of_no_subprotocol(request: HttpRequest, offered: Sequence[str], spoken: Sequence[str]) -> None:
-    """Log that none of ``offered`` is among ``spoken``, once for each URL pattern: a client would come again."""
+    """Log that none of ``offered`` is among ``spoken``, once per URL pattern, since clients retry."""
     match = request.resolver_match
     where = request.path if match is None else f"/{match.route}"
     if where in _told or len(_told) >= MAX_TOLD:

@@ -1,4 +1,4 @@
-"""What stands between Django and a view: objects that stand for the request, and what can't take a view's ``None``."""
+"""Code between Django and a view: objects that wrap the request, and wrappers that fail if a view returns ``None``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["attach_to_wrapper", "blame_for_none", "underlying_request"]
 
 
 def underlying_request(request: Any) -> HttpRequest | None:
-    """The HttpRequest that ``request`` is, or stands for, as Django REST framework's does; None if there is none.
+    """The HttpRequest that ``request`` is, or wraps, as Django REST framework's does; None if there is none.
 
-    Who keeps an HttpRequest does not stand for it, as a class-based view doesn't. Who answers with its META does.
+    Holding an HttpRequest is not enough, since class-based views do too: a wrapper also exposes its META.
     """
     if isinstance(request, HttpRequest):
         return request
@@ -28,14 +28,17 @@ def underlying_request(request: Any) -> HttpRequest | None:
 
 
 def attach_to_wrapper(wrapper: Any, request: Any) -> None:
-    """Give what stands for ``request`` its ``is_websocket()`` and ``websocket``, unless it passes them on itself."""
+    """Copy ``is_websocket()`` and ``websocket`` of ``request`` to ``wrapper``, unless it already exposes them."""
     for name in ("is_websocket", "websocket"):
         if not hasattr(wrapper, name):
             setattr(wrapper, name, getattr(request, name))
 
 
 def blame_for_none(request: HttpRequest, error: BaseException) -> str | None:
-    """What raised ``error`` because a websocket view in it returned None, as the view may; None if that's not it."""
+    """Name of the function that raised ``error`` because the websocket view it wraps returned None, which is allowed.
+
+    None if the error has another cause.
+    """
     if not isinstance(error, (AttributeError, TypeError, AssertionError)) or "NoneType" not in str(error):
         return None
     match = request.resolver_match
@@ -43,5 +46,5 @@ def blame_for_none(request: HttpRequest, error: BaseException) -> str | None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     codes = [frame.f_code for frame in frames]
     if getattr(view, "__code__", None) in (None, *codes):
-        return None  # the view itself, or there is no telling
+        return None  # raised in the view itself, or unknown
     return codes[-1].co_qualname

@@ -41,11 +41,10 @@ def move_context(context: Context) -> None:
 
 
 def cancel_async_calls_with_their_callers() -> None:
-    """Let an exception that is raised in a caller of ``async_to_sync`` while it waits cancel what it waits for.
+    """When an exception is raised in a waiting caller of ``async_to_sync``, cancel the task it waits for.
 
-    In a thread nothing but Ctrl-C can be raised there. A green thread may be killed or run out of time. It then waits
-    until what it has cancelled has cleaned up, for which it goes on to run the thread-sensitive calls; unless it is
-    killed once more.
+    In a thread, only Ctrl-C can be raised there, but a green thread may be killed or time out. It then waits for the
+    cancelled task to clean up, and meanwhile still runs its thread-sensitive calls, unless it is killed again.
     """
     run = CurrentThreadExecutor.run_until_future
 
@@ -56,13 +55,13 @@ def cancel_async_calls_with_their_callers() -> None:
                     for task in asyncio.all_tasks(loop):
                         loop.call_soon_threadsafe(task.cancel)
                     return
-            # In the loop of a caller further up.
+            # The task runs in the loop of an outer caller.
             above: list[asyncio.Task[Any]] = getattr(SyncToAsync.threadlocal, "task_context", None) or []
             for task in above:
                 task.get_loop().call_soon_threadsafe(task.cancel)
             if above:
                 return
-            time.sleep(0)  # it is about to begin
+            time.sleep(0)  # the task is about to start
 
     def run_until_future(self: CurrentThreadExecutor, future: Future[Any]) -> None:
         try:
@@ -77,18 +76,18 @@ def cancel_async_calls_with_their_callers() -> None:
 
 
 def forget_callers_executor() -> None:
-    """In a greenlet that was given a copy of another's context: thread-sensitive calls are no longer the other's.
+    """In a greenlet with a copy of another's context: don't run thread-sensitive calls in the other greenlet.
 
-    There is one where an async middleware stands above: it waits until the greenlet that inherits it is done.
+    Its executor is inherited if an async middleware runs further out, which waits for the inheriting greenlet to end.
     """
     if getattr(AsyncToSync.executors, "current", None) is not None:
         AsyncToSync.executors.current = None
 
 
 def release_shared_worker(callback: Callable[[], None]) -> None:
-    """Have ``callback`` called in the thread of those thread-sensitive calls that have no caller of ``async_to_sync``.
+    """Call ``callback`` in the thread that runs thread-sensitive calls made outside any ``async_to_sync``.
 
-    All loops of :func:`asyncio.run` share it, and it never ends. Nothing happens if it has not begun.
+    All loops of :func:`asyncio.run` share this thread, and it never ends. Does nothing if it has not been started.
     """
     executor = SyncToAsync.single_thread_executor
     if executor._threads:

@@ -126,11 +126,11 @@ def load_session(session: SessionBase) -> None:
 
 
 def bypass_page_cache(for_request: Callable[[HttpRequest], bool]) -> None:
-    """Let Django's cache middleware and ``cache_page`` neither answer the requests that this is true of, nor store what
-    they are answered.
+    """Make Django's cache middleware and ``cache_page`` skip requests for which ``for_request`` returns True.
 
-    A page that a view within ``cache_page`` made is looked up by what it said that it varies on; what is around
-    ``cache_page`` (such as ``accept_websocket``) has no say in that, and the request has none either.
+    Such requests are not answered from the cache, and their responses are not stored.
+    ``cache_page`` looks a page up by the Vary header of the view inside it. Decorators around ``cache_page`` (such as
+    ``accept_websocket``) can't influence this, nor can the request.
     """
     fetch = FetchFromCacheMiddleware.process_request
     if hasattr(fetch, "__wrapped__"):
@@ -152,8 +152,8 @@ def bypass_page_cache(for_request: Callable[[HttpRequest], bool]) -> None:
 def let_rest_framework_return_none() -> None:
     """Let websocket views of Django REST framework return None, as all websocket views may.
 
-    ``APIView`` asserts that what its handler returned is a response. That comes after the view's end, so its client
-    would see a failure (1011). Does nothing until the framework is imported, nor a second time.
+    ``APIView`` asserts that its handler returned a response. This fails after the view has ended, so the client would
+    see an error (1011). Does nothing until the framework is imported, or if called again.
     """
     base = getattr(sys.modules.get("rest_framework.views"), "APIView", None)
     if base is None or hasattr(base.finalize_response, "__wrapped__"):

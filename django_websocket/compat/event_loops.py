@@ -1,4 +1,4 @@
-"""Uses of private API of asyncio, for loops that share one thread."""
+"""Uses of private API of asyncio, for event loops that share one thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class RunningLoop(NamedTuple):
-    """What the interpreter keeps for the thread in which an event loop runs."""
+    """What the interpreter stores per thread about the running event loop."""
 
     loop: asyncio.AbstractEventLoop
     task: asyncio.Task[Any] | None
@@ -31,9 +31,9 @@ class RunningLoop(NamedTuple):
 
 
 def leave_running_loop(loop: asyncio.AbstractEventLoop) -> RunningLoop:
-    """Make ``loop``, which runs in this thread, one that does not, as far as others can tell.
+    """Make ``loop``, which runs in this thread, appear not to be running; return what restores it.
 
-    Before Python 3.14 the current task belongs to the loop. From then on it belongs to the thread, so it goes too.
+    Before Python 3.14 the current task is stored per loop, since then per thread, so it is removed, too.
     """
     task = asyncio.current_task(loop)
     if task is not None:
@@ -60,7 +60,7 @@ def enter_running_loop(running: RunningLoop) -> None:
 
 
 def outside_loop(function: Callable[..., T], *args: Any) -> T:
-    """``function(*args)``, and no event loop runs in this thread meanwhile: for what switches to another greenlet."""
+    """Return ``function(*args)``, called as if no event loop ran in this thread: for switching to another greenlet."""
     loop = asyncio._get_running_loop()
     if loop is None:
         return function(*args)
@@ -72,7 +72,7 @@ def outside_loop(function: Callable[..., T], *args: Any) -> T:
 
 
 def use_selector(make: Callable[[], Any]) -> None:
-    """Let event loops that are given no selector have one that ``make`` makes."""
+    """Make event loops that are created without a selector use one returned by ``make()``."""
     base: Any = selector_events.BaseSelectorEventLoop
     init = base.__init__
 
@@ -83,9 +83,9 @@ def use_selector(make: Callable[[], Any]) -> None:
 
 
 def refuse_signal_handlers(is_main: Callable[[], bool]) -> None:
-    """Let ``add_signal_handler`` fail where ``is_main`` says no, as it does in every thread but the main one.
+    """Make ``add_signal_handler`` raise RuntimeError unless ``is_main()``, as it does outside the main thread.
 
-    It would take the wakeup descriptor of signals away from whoever has it.
+    It would replace the signal wakeup descriptor that is already set.
     """
     loop_class: Any = asyncio.SelectorEventLoop
     add = loop_class.add_signal_handler
@@ -99,12 +99,12 @@ def refuse_signal_handlers(is_main: Callable[[], bool]) -> None:
 
 
 def localize_current_loop(local: type[Any]) -> None:
-    """Let what ``asyncio.set_event_loop()`` sets be kept in a ``local``; the module has bound its own at import."""
+    """Store what ``asyncio.set_event_loop()`` sets in a ``local``; asyncio bound the original class at import."""
     module: Any = events
-    # Python 3.14 has put the underscore before it.
+    # Renamed with an underscore in Python 3.14.
     base = getattr(module, "BaseDefaultEventLoopPolicy", None) or module._BaseDefaultEventLoopPolicy
 
-    class Local(local):  # type: ignore[misc]  # which class, the caller knows
+    class Local(local):  # type: ignore[misc]  # the base class is only known at run time
         _loop = None
         _set_called = False
 

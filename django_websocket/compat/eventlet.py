@@ -1,4 +1,4 @@
-"""Uses of private API of eventlet, which is imported only by the calls."""
+"""Uses of private API of eventlet, which is only imported by calling them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = [
 
 
 def current_hub() -> Any:
-    """eventlet's hub of the calling thread, None if there is none yet."""
+    """eventlet's hub of the calling thread; None if there is none yet."""
     from eventlet import hubs
 
     return getattr(hubs._threadlocal, "hub", None)
 
 
 def forget_native_threads() -> None:
-    """In a forked child: have ``eventlet.tpool`` start threads of its own when it is used."""
+    """In a forked child: make ``eventlet.tpool`` start new threads when it is next used."""
     tpool: Any = sys.modules.get("eventlet.tpool")
     if tpool is not None and tpool._setup_already:
         tpool._rsock.close()
@@ -31,7 +31,7 @@ def forget_native_threads() -> None:
 
 
 def silence_fork_warning() -> None:
-    """Have eventlet not warn of forks: the dangers that it means are seen to."""
+    """Disable eventlet's warning about forks: the problems it warns of are handled."""
     import eventlet
 
     def nothing() -> None:

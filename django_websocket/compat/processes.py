@@ -27,16 +27,16 @@ __all__ = [
 
 
 def forget_other_threads() -> None:
-    """In a forked child: have ``threading`` know the calling green thread alone.
+    """In a forked child: make ``threading`` forget all threads but the calling green thread.
 
-    ``threading._after_fork`` does this, and eventlet empties it because it takes green threads for ones that live on in
-    the child. Here they don't; who waited for one would wait for ever.
+    ``threading._after_fork`` does this, but eventlet replaces it with a no-op because it assumes that green threads
+    survive in the child. Here they don't, and joining one would wait forever.
     """
     names: dict[str, Any] = vars(threading)
     ident = threading.get_ident()
     active: dict[int, object] = names["_active"]
     if not isinstance(active.get(ident), threading.Thread):
-        # The main thread as eventlet's copy of the module sees it, which is less than others expect.
+        # The main thread in eventlet's copy of the module, which lacks attributes that other code expects.
         active.pop(ident, None)
     if "_get_main_thread_ident" in names:  # Python 3.13
         names["_get_main_thread_ident"] = lambda: ident
@@ -51,7 +51,7 @@ def forget_other_threads() -> None:
 
 @cache
 def threading_after_fork() -> Callable[[], None]:
-    """``threading._after_fork`` as the standard library has it, whoever has patched the module."""
+    """``threading._after_fork`` as in the standard library, even if the module has been patched."""
     loader: Any = getattr(importlib.util.find_spec("threading"), "loader", None)
     code = next(
         constant
@@ -62,28 +62,28 @@ def threading_after_fork() -> Callable[[], None]:
 
 
 def use_in_os(**functions: Callable[..., Any]) -> None:
-    """Put ``functions`` in the place of those that ``os`` has on this system, and that ``multiprocessing`` keeps."""
+    """Replace functions of ``os`` that exist on this system, and the references ``multiprocessing`` holds to them."""
     import os
 
     vars(os).update({name: function for name, function in functions.items() if hasattr(os, name)})
     from multiprocessing import connection
 
     cls: Any = connection.Connection
-    # Bound when the class was made.
+    # Default arguments, bound when the class was created.
     cls._send.__defaults__, cls._recv.__defaults__ = (os.write,), (os.read,)
 
 
 def use_selector(selector: type) -> None:
-    """Have ``multiprocessing.connection.wait`` wait by means of ``selector``."""
+    """Make ``multiprocessing.connection.wait`` use ``selector``."""
     from multiprocessing import connection
 
     connection._WaitSelector = selector  # type: ignore[attr-defined]
 
 
 def allow_forkserver() -> None:
-    """Have ``multiprocessing`` know that sockets can send descriptors.
+    """Make ``multiprocessing`` detect that sockets can send descriptors.
 
-    It looks for ``sendmsg`` in the class of sockets, where eventlet's leaves it to ``__getattr__``.
+    It looks for ``sendmsg`` in the socket class, but eventlet's class only provides it through ``__getattr__``.
     """
     import socket
     from multiprocessing import reduction
@@ -92,7 +92,7 @@ def allow_forkserver() -> None:
 
 
 def use_semaphore(semaphore: Callable[[Any], Any]) -> None:
-    """Have the locks and semaphores of ``multiprocessing`` wait by means of what ``semaphore`` makes of theirs."""
+    """Make the locks and semaphores of ``multiprocessing`` wait with what ``semaphore`` returns for theirs."""
     try:
         from multiprocessing import synchronize
     except ImportError:  # no semaphores on this system
@@ -115,7 +115,7 @@ def use_semaphore(semaphore: Callable[[Any], Any]) -> None:
 
 
 def has_children() -> bool:
-    """Whether ``multiprocessing`` or an executor has anything to end before the process does."""
+    """Whether ``multiprocessing`` or an executor has anything to shut down before the process exits."""
     from multiprocessing import process, util
 
     futures = sys.modules.get("concurrent.futures.process")
@@ -124,7 +124,7 @@ def has_children() -> bool:
 
 
 def end_children() -> None:
-    """Do what Python does for executors and ``multiprocessing`` at its exit, which then has nothing left to do."""
+    """Shut down executors and ``multiprocessing`` as Python does at exit, which then has nothing left to do."""
     from multiprocessing import util
 
     futures = sys.modules.get("concurrent.futures.process")
@@ -134,12 +134,12 @@ def end_children() -> None:
 
 
 def disown_children() -> tuple[list[BaseProcess], list[BaseProcess]]:
-    """The children that are left: workers and daemons, and others. Python's exit won't wait for them any more."""
+    """Return the remaining children: workers and daemons, and all others. Python no longer waits for them at exit."""
     from multiprocessing import pool, process, util
 
     for thread in threading.enumerate():
         if getattr(thread, "_state", None) in (pool.RUN, pool.CLOSE):
-            # A pool's: it would start a worker for each that is killed.
+            # A pool's thread, which would replace each worker that is killed.
             vars(thread)["_state"] = pool.TERMINATE
     children: set[BaseProcess] = process._children  # type: ignore[attr-defined]
     workers = {child for child in children if child.daemon}

@@ -27,7 +27,7 @@ def accept_connection(listener: socket.socket) -> tuple[int, Any]:
 
 
 def when_threads_end(callback: Callable[[], None]) -> None:
-    """Call ``callback`` at the end of each thread that :mod:`threading` starts, in that thread."""
+    """Call ``callback`` in each thread started by :mod:`threading`, when the thread ends."""
     run: Callable[[threading.Thread], None] = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
 
     def _bootstrap_inner(self: threading.Thread) -> None:

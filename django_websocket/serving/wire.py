@@ -51,7 +51,7 @@ class Wire:
         return os.sendfile(self.fd, fd, offset, count)
 
     def has_left(self) -> bool:
-        """Whether the client has closed its side. Unread data that it sent before hides it."""
+        """Whether the client has closed its side. Unread data sent earlier hides this."""
         try:
             # Not an SSLSocket's own recv(), which can't peek.
             return not _socket.socket.recv(self.sock, 1, socket.MSG_PEEK)

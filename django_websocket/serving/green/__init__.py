@@ -1,4 +1,4 @@
-"""Green threads: eventlet, and what it lacks.
+"""Green threads: eventlet, and additions to it.
 
 The modules of ``serving`` import ``eventlet`` from here, because this module silences the deprecation notice that
 importing it prints (the README repeats it). Imports no Django.

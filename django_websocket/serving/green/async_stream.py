@@ -1,7 +1,6 @@
-"""Sends what an asynchronous response yields, piece by piece.
+"""Sends an asynchronous streaming response chunk by chunk.
 
-Left to itself Django collects all of it first when the server is a WSGI one, so that a stream without an end would
-never begin.
+On a WSGI server, Django itself would first collect all of it, so an endless stream would never start.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ __all__ = ["is_asynchronous", "send_asynchronous"]
 
 
 class Client(Protocol):
-    """Who receives the stream."""
+    """The connection that receives the stream."""
 
     fd: int
 
     def has_left(self) -> bool:
-        """Whether it has closed its side of the connection."""
+        """Whether the client has closed its side of the connection."""
 
 
 def is_asynchronous(result: Any) -> TypeGuard[AsyncIterable[bytes]]:
-    """Whether ``result`` is a response of Django's that can only be iterated over in an event loop."""
+    """Whether ``result`` is a Django response that can only be iterated over in an event loop."""
     return getattr(result, "is_async", False) is True and hasattr(result, "__aiter__")
 
 
 def send_asynchronous(result: AsyncIterable[bytes], write: Callable[[bytes], bool], client: Client) -> bool:
-    """Call ``write`` with each piece as it comes, for as long as it returns True; False if ``client`` left meanwhile.
+    """Call ``write`` with each chunk while it returns True; return False if ``client`` disconnected meanwhile.
 
-    The event loop has a green thread of its own. What is thread-sensitive runs in the calling one, ``write`` too, so
-    that a client who reads slowly does not hold up what else the loop does. Whatever the end is, the generator's
-    ``finally`` blocks have run. Raises what the generator or ``write`` raises.
+    The event loop runs in a green thread of its own. Thread-sensitive calls run in the calling one, as does ``write``,
+    so that a slow client doesn't block the loop. In any case, the generator's ``finally`` blocks have run on return.
+    Raises what the generator or ``write`` raises.
     """
     from asgiref.sync import async_to_sync, sync_to_async
 
@@ -50,7 +49,7 @@ def send_asynchronous(result: AsyncIterable[bytes], write: Callable[[bytes], boo
             if client.has_left():
                 left = True
                 task.cancel()
-            # Said once. And what a client sends ahead can't be read yet, so its end can't be seen behind that.
+            # Reported once. If the client has sent data ahead, it can't be read yet and hides end-of-stream.
             loop.remove_reader(client.fd)
 
         loop.add_reader(client.fd, look)

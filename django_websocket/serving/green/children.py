@@ -1,7 +1,7 @@
-"""Waiting for child processes without holding up the hub.
+"""Waits for child processes without blocking the hub.
 
-Of ``os``, eventlet makes ``wait`` and ``waitpid`` green, by looking again every 10 ms; ``os.system`` and the rest of
-the family stop everything until the child has ended.
+Of these functions, eventlet patches only ``os.wait`` and ``os.waitpid``, which then poll every 10 ms; ``os.system`` and
+the rest of the family block the whole process until the child has ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["system", "wait", "wait3", "wait4", "waitid", "waitpid"]
 T = TypeVar("T")
 
 INTERVAL = 0.01
-"""Seconds between two looks, where no descriptor tells that a child has ended."""
+"""Polling interval in seconds, for use without a process descriptor."""
 
 
 def waitpid(pid: int, options: int, /) -> tuple[int, int]:
@@ -38,7 +38,7 @@ def waitpid(pid: int, options: int, /) -> tuple[int, int]:
 
 
 def _await_end(pid: int) -> None:
-    """Wait until ``pid`` has ended, where the system has descriptors of processes (Linux 5.3)."""
+    """Wait until ``pid`` has ended. Returns at once if the system has no process descriptors (Linux 5.3)."""
     try:
         fd = os.pidfd_open(pid)
     except (AttributeError, OSError):

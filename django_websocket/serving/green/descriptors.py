@@ -1,9 +1,9 @@
-"""Reading, writing and waiting for pipes and other descriptors, in the place of what eventlet puts into ``os``.
+"""Reads, writes and waits for pipes and other descriptors; replaces the functions that eventlet patches into ``os``.
 
-Eventlet's versions raise "Second simultaneous read" where two greenlets wait for one descriptor, as the threads of a
-``multiprocessing.Pool`` do, and a large write to a pipe blocks the hub until its reader has taken it. Here a descriptor
-that is ready is used at once, several greenlets may wait for one, and a pipe gets no more than it has room for. In a
-native thread, and in the hub itself, the calls are the operating system's.
+Eventlet's versions raise "Second simultaneous read" if two greenlets wait for one descriptor, as the threads of a
+``multiprocessing.Pool`` do, and a large write to a pipe blocks the hub until it has been read. Here, a ready descriptor
+is used at once, several greenlets may wait for the same one, and a pipe gets no more than it has room for. In a native
+thread, and in the hub itself, these are plain system calls.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PIPE_BUF: int = select.PIPE_BUF
 for writing by select(), poll() or another interface in this module" (Python's documentation)."""
 
 BUDGET = 32
-"""Calls that find their descriptor ready, one after the other, before others get their turn."""
+"""Consecutive calls with a ready descriptor after which other greenlets get to run."""
 
 _left = BUDGET
 
@@ -51,7 +51,7 @@ def read(fd: int, length: int, /) -> bytes:
 
 
 def write(fd: int, data: ReadableBuffer, /) -> int:
-    """``os.write``, waiting in the hub; like that it returns, for a descriptor that blocks, when all was written."""
+    """``os.write``, waiting in the hub. As there, a write to a blocking descriptor returns once all is written."""
     if not can_wait():
         return posix.write(fd, data)
     view = memoryview(data).cast("B")
@@ -76,8 +76,8 @@ def _may_block(fd: int) -> bool:
 
 
 def wait_ready(fds: Sequence[int], event: str = READ, timeout: float | None = None) -> list[int]:
-    """Those of ``fds`` that are ready to be read (or written), or were closed by the other side; empty after
-    ``timeout`` seconds.
+    """Wait until any of ``fds`` is ready for ``event`` or closed by the other side; return those that are, or an empty
+    list after ``timeout`` seconds.
     """
     global _left
     until = None if timeout is None else time.monotonic() + timeout
@@ -95,13 +95,13 @@ def wait_ready(fds: Sequence[int], event: str = READ, timeout: float | None = No
             break
         _left = BUDGET
         _wait(fds, event, left)
-        # Another process may have been faster.
+        # Another process or greenlet may have been faster.
         ready = [fd for fd, _ in poll.poll(0)]
     return ready
 
 
 def _wait(fds: Sequence[int], event: str, timeout: float | None) -> None:
-    """Let others run until something happens to one of ``fds``."""
+    """Switch to the hub until one of ``fds`` has an event, or for ``timeout`` seconds."""
     hub, current = eventlet.hubs.get_hub(), greenlet.getcurrent()
     listeners: list[Any] = []
     copies: list[int] = []
@@ -109,7 +109,7 @@ def _wait(fds: Sequence[int], event: str, timeout: float | None) -> None:
 
     def wake(*_: object) -> None:
         nonlocal woken
-        if not woken:  # two descriptors at once
+        if not woken:  # several descriptors may become ready at once
             woken = True
             current.switch()
 
@@ -117,7 +117,7 @@ def _wait(fds: Sequence[int], event: str, timeout: float | None) -> None:
     try:
         for fd in fds:
             if fd in hub.listeners[event]:
-                # The hub has one listener for a number, so another one gets another number.
+                # The hub allows one listener per descriptor, so wait on a duplicate.
                 fd = os.dup(fd)
                 copies.append(fd)
             listeners.append(hub.add(event, fd, wake, wake, None))
@@ -133,7 +133,7 @@ def _wait(fds: Sequence[int], event: str, timeout: float | None) -> None:
 
 
 class Selector:
-    """As much of a selector as ``multiprocessing.connection.wait`` needs."""
+    """The part of a selector that ``multiprocessing.connection.wait`` needs."""
 
     def __init__(self) -> None:
         self._registered: dict[int, selectors.SelectorKey] = {}

@@ -1,12 +1,12 @@
 """Event loops in green threads.
 
-To asyncio the running loop, its current task and the hooks of asynchronous generators belong to the thread of the
-operating system. Green threads share one. So what belongs to a loop is put away whenever its green thread lets others
-run, in the loop's own wait or because a coroutine calls something that blocks, and is put back when it goes on. Every
-such wait goes through the hub's ``switch()``.
+asyncio stores the running loop, its current task and the hooks of asynchronous generators per operating system thread,
+but green threads share one. So a loop's state is saved and cleared whenever its green thread lets others run, be it in
+the loop's own wait or because a coroutine makes a blocking call, and restored when it resumes. Every such wait goes
+through the hub's ``switch()``.
 
-The loops stay in this one thread. In a real thread they would meet the locks of the patched standard library (those of
-:mod:`logging`, for a start), which are not safe across threads of the operating system.
+All loops run in this one thread. In a native thread they would use the locks of the patched standard library (those of
+:mod:`logging`, for example), which are not safe across operating system threads.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _installed = False
 
 
 def install() -> None:
-    """Let event loops run in green threads, many at once; to be called in a patched process. A second call does
-    nothing.
+    """Allow many event loops to run at once, each in a green thread. Call it in a patched process; calling it again
+    does nothing.
 
     ``uvloop`` waits in C, where no green thread can run; its loops block the process.
     """
@@ -44,7 +44,7 @@ def install() -> None:
     _installed = True
     base_hub = eventlet.hubs.hub.BaseHub
     base_hub.switch = _outside_loop(base_hub.switch)
-    # It switches to the green thread that it kills without a detour.
+    # It switches directly to the green thread that it kills, not through the hub.
     greenthread = eventlet.greenthread
     kill = _outside_loop(greenthread.kill)
     greenthread.kill = eventlet.kill = kill
@@ -59,7 +59,7 @@ def install() -> None:
 def _outside_loop(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def outside_loop(*args: Any) -> Any:
-        # event_loops.outside_loop() for each wait of each green thread, so without another call.
+        # event_loops.outside_loop(), inlined because it runs on each wait of each green thread.
         loop = _get_running_loop()
         if loop is None:
             return function(*args)
@@ -79,7 +79,7 @@ def _is_main() -> bool:
 def _close_connections() -> None:
     """Close the database connections that the thread has opened.
 
-    With a real thread, the last reference to them would go.
+    When a native thread ends, they are released with its thread-local data.
     """
     database: Any = sys.modules.get("django_websocket.database")
     if database is not None:

@@ -1,8 +1,7 @@
-"""The end of a process that served: nothing that its views have left running makes it wait for ever.
+"""Makes a server process exit in time, whatever its views have left running.
 
-At its exit Python waits for each child process that is not a daemon, for the work of each executor and for each thread,
-however long that takes. A server that was told to stop has to be gone when its time is up, or its port stays taken and
-whoever started it kills it.
+At exit, Python waits for each non-daemon child process, for the work of each executor and for each thread, however long
+that takes. A server that is stopped must be gone by its deadline, or its port stays in use and its supervisor kills it.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ __all__ = ["end_children", "guard_exit"]
 logger = logging.getLogger("django_websocket.server")
 
 LEAST_SECONDS = 0.5
-"""Even in haste the workers of a pool get this long to end by themselves."""
+"""Minimum time for pool workers to end by themselves, even past the deadline."""
 
 KILLED_SECONDS = 1.0
-"""How long it is waited for what was killed."""
+"""Maximum time to wait for killed processes to end."""
 
 EXIT_SECONDS = 2.0
-"""Python's exit may take this long: finalizers, ``atexit``."""
+"""Maximum time for Python's exit: finalizers, ``atexit``."""
 
 LOOK_SECONDS = 0.02
 
@@ -42,12 +41,12 @@ native_sleep: Callable[[float], None] = eventlet.patcher.original("time").sleep
 
 
 def end_children(deadline: Callable[[], float | None]) -> None:
-    """End what ``multiprocessing`` and ``concurrent.futures`` run in other processes, as Python does at its exit.
+    """End the processes of ``multiprocessing`` and ``concurrent.futures``, as Python does at exit.
 
-    Pools and executors are shut down and daemons terminated; other children are waited for. When the monotonic clock
-    has passed ``deadline()`` (asked again and again; None: never), workers and daemons are killed. Other children go on
-    as processes of their own: nobody but who started them knows what they are for. Afterwards Python's exit waits for
-    none of them.
+    Pools and executors are shut down, daemons are terminated, other children are waited for. Once the monotonic clock
+    has passed ``deadline()`` (called repeatedly; None: no deadline), workers and daemons are killed. Other children
+    are logged and keep running, since only the application knows what they are for. Afterwards, Python's exit waits
+    for none of them.
     """
     if not processes.has_children():
         return
@@ -69,7 +68,7 @@ def end_children(deadline: Callable[[], float | None]) -> None:
             "the process %s (%s) goes on: the time to stop is over, and it is no daemon", child.name, child.pid
         )
     until = time.monotonic() + KILLED_SECONDS
-    # No greenlet gets its turn meanwhile: nothing is to be started again.
+    # A native sleep, so that no greenlet runs and starts new processes.
     while any(_is_alive(child) for child in workers) and time.monotonic() < until:
         native_sleep(LOOK_SECONDS)
 
@@ -82,7 +81,7 @@ def _is_alive(child: BaseProcess) -> bool:
 
 
 def guard_exit(status: int = 0, seconds: float = EXIT_SECONDS) -> None:
-    """Have the process end with ``status`` if it has not ended by itself after ``seconds``. Returns at once."""
+    """Exit the process with ``status`` if it has not ended by itself within ``seconds``. Returns at once."""
 
     def end() -> None:
         native_sleep(seconds)

@@ -1,15 +1,15 @@
-"""A forked child of the server is a process of its own.
+"""Detaches forked children from the server.
 
-``fork(2)`` copies everything: listeners, the clients' sockets, the descriptor of epoll, which both processes then
-share, the pipe that signals are written to, and the hub with all its timers and greenlets. Left alone, such a child
-serves. So the child, before anything else runs in it,
+``fork(2)`` copies everything: listeners, the clients' sockets, the epoll descriptor, which both processes then share,
+the pipe that signals are written to, and the hub with all its timers and greenlets. Without further measures, the child
+would serve, too. So before anything else runs in the child, it
 
-* gives up what belongs to the server (:func:`at_fork`);
-* gets an empty hub. It is the same object, because many hold a reference to it. What the parent's greenlets waited for
-  is forgotten, and none of them runs in the child;
-* ends when the greenlet that forked ends, as a process ends with its only thread.
+* closes what belongs to the server (:func:`at_fork`);
+* gets an empty hub. It is the same object, because there are many references to it. Whatever the parent's greenlets
+  waited for is discarded, and none of them runs in the child;
+* is set up to exit when the greenlet that forked ends, as a process ends with its only thread.
 
-Pipes, files and database connections of the application stay open, as they do wherever a process with threads forks.
+The application's pipes, files and database connections stay open, as in any threaded process that forks.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Care:
 
 _cares: dict[_Care, None] = {}
 _kept: list[object] = []
-"""What the parent's hub knew. A greenlet that nobody refers to would be ended in the child, and clean up there."""
+"""State of the parent's hub, kept because unreferenced greenlets would be killed and run their cleanup in the child."""
 
 _under_way = 0
 _mask: set[int] = set()
@@ -57,9 +57,10 @@ def at_fork(
     before: Callable[[], None] | None = None,
     parent: Callable[[], None] | None = None,
 ) -> Iterator[None]:
-    """While the context is open, call these in the child, and in the parent before and after each fork.
+    """While the context is open, call ``before`` and ``parent`` in the parent before and after each fork, and ``child``
+    in the child.
 
-    ``child`` runs before the child's hub is renewed; it must not block, nor touch the hub.
+    ``child`` runs before the child's hub is reset; it must neither block nor use the hub. Exceptions are printed.
     """
     care = _Care(before, parent, child, eventlet.hubs.get_hub())
     _cares[care] = None
@@ -70,10 +71,10 @@ def at_fork(
 
 
 def give_up(descriptors: Iterable[int]) -> None:
-    """Let go of ``descriptors`` in a child, without a word to the other side.
+    """Close ``descriptors`` in a child without notifying the other side.
 
-    Their numbers stay taken, by the null device: what still refers to them can neither reach the other side nor close
-    what got their number later.
+    Their numbers are redirected to the null device, so that objects still holding them can neither reach the other side
+    nor close an unrelated descriptor that reuses the number.
     """
     null = posix.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -84,7 +85,7 @@ def give_up(descriptors: Iterable[int]) -> None:
 
 
 def leave(error: BaseException | None = None) -> NoReturn:
-    """End a child whose greenlet has come to its end, by ``error`` if there is one, and do nothing else."""
+    """Exit a child whose greenlet has ended, with ``error`` if not None. No other cleanup is done."""
     status = 0
     if isinstance(error, SystemExit):
         if isinstance(error.code, int):
@@ -98,7 +99,7 @@ def leave(error: BaseException | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):  # none, gone, closed
+        except (AttributeError, OSError, ValueError):  # no stream, broken pipe, closed
             pass
     os._exit(status)
 
@@ -106,10 +107,10 @@ def leave(error: BaseException | None = None) -> NoReturn:
 def _before() -> None:
     global _under_way
     _under_way += 1
-    if _under_way > 1:  # the locks that others take before a fork may let greenlets run, and fork
+    if _under_way > 1:  # locks that other hooks take before a fork may let other greenlets run and fork
         return
-    # A signal for the child must not reach it while its handlers still are the server's: they write to the pipe from
-    # which the server learns that it is to stop.
+    # A signal to the child must not arrive while it still has the server's handlers: they write to the pipe that tells
+    # the server to stop.
     _mask.update(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
     _call("before")
 
@@ -137,7 +138,7 @@ def _in_child() -> None:
             _renew(mine)
         processes.forget_other_threads()
         eventlet_internals.forget_native_threads()
-        # What is garbage of the parent's is not the child's to collect.
+        # The parent's garbage must not be collected in the child.
         gc.freeze()
     finally:
         _unblock_signals()
@@ -160,10 +161,10 @@ def _unblock_signals() -> None:
 
 
 def _renew(hub: Any) -> None:
-    """Empty ``hub``, and see to it that what ends in this process doesn't end in the old one."""
+    """Reset ``hub``, so that greenlets ending in this process don't continue in the parent's hub greenlet."""
     for bucket in hub.listeners.values():
         for listener in bucket.values():
-            listener.spent = True  # remove() passes over it
+            listener.spent = True  # so that remove() skips it
     for bucket in hub.secondaries.values():
         for listeners in bucket.values():
             for listener in listeners:
@@ -175,9 +176,9 @@ def _renew(hub: Any) -> None:
 
 
 def _replace_greenlet(hub: Any) -> None:
-    """End the hub's greenlet, and have those that end in its stead end the process."""
+    """End the hub's greenlet, and make the end of the forking greenlet end the process."""
     old, current = hub.greenlet, greenlet.getcurrent()
-    if not old or old is current:  # it never ran
+    if not old or old is current:  # not running, or itself forking
         return
     top: Any = current
     while top.parent is not None and top.parent is not old:
@@ -192,7 +193,7 @@ def _replace_greenlet(hub: Any) -> None:
         top.parent = heir
     old.parent = current
     try:
-        # The one that goes through the hub's loop, and through callbacks of ours, without being taken for a fault.
+        # SystemExit passes through the hub's loop and our callbacks without being reported as an error.
         old.throw(SystemExit)
     except SystemExit:
         pass
@@ -200,7 +201,7 @@ def _replace_greenlet(hub: Any) -> None:
 
 
 def _await_end(forking: greenlet.greenlet) -> NoReturn:
-    """The parent of the greenlet that forked: comes to itself when that ends."""
+    """Body of the forking greenlet's parent, which resumes when that greenlet ends."""
     error = None
     try:
         forking.switch()
@@ -210,12 +211,12 @@ def _await_end(forking: greenlet.greenlet) -> NoReturn:
 
 
 def _close_poll(hub: Any) -> None:
-    # A look at the shared epoll, or a change to it, would be one at the parent's.
+    # The epoll instance is shared: polling or changing it would affect the parent.
     poll: Any = getattr(hub, "poll", None) or getattr(hub, "kqueue", None)
     if hasattr(poll, "close"):
         poll.close()
 
 
 eventlet_internals.silence_fork_warning()
-processes.threading_after_fork()  # reads a file, which a child had better not
+processes.threading_after_fork()  # cached here because it reads a file, which a child should avoid
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -1,4 +1,4 @@
-"""Which of the operating system's threads runs the green ones, and what must not be asked of a patched library."""
+"""Identifies the native thread that runs the hub, and provides unpatched time functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ident = 0
 
 
 def _adopt() -> None:
-    """The calling thread is the one."""
+    """Record the calling thread as the hub's."""
     global _ident
     _ident = threading.get_ident()
 
@@ -36,7 +36,7 @@ def is_current() -> bool:
 
 
 def can_switch() -> bool:
-    """Whether the caller may let other greenlets run: not in a native thread, and not where the hub itself calls."""
+    """Whether the caller may switch to other greenlets: not in a native thread, nor in the hub's own greenlet."""
     return is_current() and greenlet.getcurrent() is not eventlet.hubs.get_hub().greenlet
 
 

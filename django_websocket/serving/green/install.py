@@ -19,7 +19,7 @@ _installed = False
 
 
 def install() -> None:
-    """To be called after the monkey patch, before the program runs; a second call does nothing."""
+    """Call after the monkey patch, before the program runs; calling it again does nothing."""
     global _installed
     if _installed:
         return

@@ -1,8 +1,8 @@
 """``threading.local`` for green and native threads alike: each greenlet has its own attributes.
 
-Eventlet's puts the attributes of the greenlet that asks into the one object before it looks there. Where native threads
-run too, another one may come in between, and what is found is that one's: of ``django.db.connections``, a connection
-that is in the middle of somebody else's transaction.
+Eventlet's version swaps the calling greenlet's attributes into the one shared object before each access. With native
+threads, another thread may run in between, and the access returns that thread's value: for ``django.db.connections``, a
+connection in the middle of another transaction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["install", "local"]
 
 
 class local:  # noqa: N801  as in threading
-    """Like :class:`threading.local`; the attributes of a greenlet go when it does."""
+    """Like :class:`threading.local`; a greenlet's attributes are released with it."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> local:
         if (args or kwargs) and cls.__init__ is object.__init__:
@@ -32,7 +32,7 @@ class local:  # noqa: N801  as in threading
         values = _values(self)
         if name == "__dict__":
             return values
-        # As object does: what a class says of both reading and writing an attribute goes before its value.
+        # As in object: data descriptors of the class take precedence over instance attributes.
         if name in values and not hasattr(getattr(type(self), name, None), "__set__"):
             return values[name]
         return object.__getattribute__(self, name)
@@ -68,5 +68,5 @@ def _values(self: local) -> dict[str, Any]:
 
 
 def install() -> None:
-    """Let ``threading.local`` be this one."""
+    """Replace ``threading.local`` with this class."""
     threading.local = _thread._local = local  # type: ignore[assignment, misc]

@@ -1,8 +1,8 @@
 """A pool of native threads for calls that block.
 
-Eventlet has one, ``tpool``; ours differs in what goes wrong there: a call that raises SystemExit or GreenletExit ends
-its thread and leaves the caller waiting for ever, a child that was forked waits for threads that it doesn't have, and a
-process can't exit before the longest call is over.
+It avoids three faults of eventlet's ``tpool``: a call that raises SystemExit or GreenletExit ends its thread and leaves
+the caller waiting forever; a forked child waits for threads that it doesn't have; and the process can't exit until the
+longest call has returned.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Call:
         self.is_done = False
 
     def run(self) -> None:
-        """In the native thread."""
+        """Make the call, in the native thread."""
         function, self._function = self._function, None
         assert function is not None, "a call is made once"
         try:
@@ -59,7 +59,7 @@ class Call:
         del function
 
     def wait(self) -> Any:
-        """In the caller's greenlet: the result, once there is one."""
+        """Wait for the result, in the caller's greenlet; return it, or raise the call's exception."""
         self._waiter = greenlet.getcurrent()
         try:
             while not self.is_done:
@@ -74,13 +74,13 @@ class Call:
         return self._result
 
     def wake(self) -> None:
-        """On the hub."""
+        """Resume the caller, if it still waits; called on the hub."""
         if self._waiter is not None:
             self._waiter.switch()
 
 
 class Pool:
-    """At most ``size`` threads, started as they are needed, and the mailbox by which they wake the hub."""
+    """At most ``size`` threads, started on demand, and the mailbox with which they wake the hub."""
 
     def __init__(self, size: int) -> None:
         self._free: Any = eventlet.Semaphore(size)
@@ -89,9 +89,9 @@ class Pool:
         self.mailbox = Mailbox()
 
     def run(self, call: Call) -> Any:
-        """In the caller's greenlet."""
+        """Run ``call`` in a thread and return its result, in the caller's greenlet."""
         self._free.acquire()
-        # The place is given back when the thread is free, which is later if the caller is ended.
+        # Released when the thread is free again, which is after a killed caller has gone.
         try:
             if self._idle:
                 self._idle -= 1
@@ -104,7 +104,7 @@ class Pool:
         return call.wait()
 
     def _work(self) -> None:
-        # The main thread handles signals, and is not woken by one that is delivered here.
+        # Only the main thread handles signals, and a signal delivered to this thread doesn't wake it.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             call = self._calls.get()
@@ -124,7 +124,7 @@ _pool: Pool | None = None
 
 
 def run(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Call ``function`` in a native thread, from a greenlet; anywhere else in place."""
+    """Call ``function`` in a native thread if the caller is a green thread, else directly."""
     global _pool
     if SIZE <= 0 or not hub_thread.can_switch():
         return copy_context().run(function, *args, **kwargs)
@@ -134,7 +134,7 @@ def run(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
 
 
 def _forget_pool() -> None:
-    """In a forked child, which has none of the threads."""
+    """Discard the pool in a forked child, which has none of its threads."""
     global _pool
     pool, _pool = _pool, None
     if pool is not None:
@@ -146,7 +146,7 @@ os.register_at_fork(after_in_child=_forget_pool)
 
 
 def _close_connections() -> None:
-    """The database connections that this thread has opened."""
+    """Close the database connections that this thread has opened."""
     database = sys.modules.get("django_websocket.database")
     if database is not None:
         database.close_opened()

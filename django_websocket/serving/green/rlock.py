@@ -1,9 +1,9 @@
 """A reentrant lock for green and native threads alike.
 
-Eventlet's locks are for the greenlets of one thread. One that is contended between two threads leaves the waiting one
-asleep for ever, since its owner can't switch to a greenlet of another thread. Every log handler has such a lock, and so
-has every ``asgiref.local.Local``, in which Django keeps the active language: whatever runs in a native thread meets
-them sooner or later.
+Eventlet's locks are for the greenlets of one thread. If two threads contend for one, the waiting thread sleeps forever,
+since the owner can't switch to a greenlet of another thread. Every log handler has such a lock, and so has every
+``asgiref.local.Local``, in which Django keeps the active language, so code in native threads needs them sooner or
+later.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ else:
 __all__ = ["RLock", "install"]
 
 LONGEST_PAUSE = 0.01
-"""Seconds between two looks of a greenlet at a lock that is held."""
+"""Maximum seconds between two attempts of a greenlet to take a lock that is held."""
 
 
 class RLock:
-    """Held by a greenlet, which may take it more than once; a native thread's only one counts as such.
+    """A lock that is owned by a greenlet, which may acquire it repeatedly. A native thread counts as one greenlet.
 
-    A greenlet that has to wait lets others run and looks again; a native thread sleeps.
+    A waiting greenlet lets others run and tries again; a native thread blocks.
     """
 
     __slots__ = ("__weakref__", "_count", "_lock", "_owner")
@@ -83,10 +83,10 @@ class RLock:
         self.release()
 
     def locked(self) -> bool:
-        """Whether anybody holds it (Python 3.14)."""
+        """Whether the lock is held by any greenlet (Python 3.14)."""
         return self._lock.locked()
 
-    # What threading.Condition, multiprocessing's resource tracker and os.register_at_fork ask of a lock.
+    # Private methods used by threading.Condition, multiprocessing's resource tracker and os.register_at_fork.
 
     def _recursion_count(self) -> int:
         return self._count if self._owner is getcurrent() else 0
@@ -110,9 +110,9 @@ class RLock:
 
 
 def install() -> None:
-    """Let ``threading.RLock`` make these, and give the loggers that are there already some."""
-    patched.RLock = RLock  # type: ignore[assignment]  # a function or a class, as the version has it
-    logging._lock = RLock()  # type: ignore[attr-defined]  # what guards the tree of loggers
+    """Replace ``threading.RLock``, and the locks that :mod:`logging` has already created."""
+    patched.RLock = RLock  # type: ignore[assignment]  # a function or a class, depending on the version
+    logging._lock = RLock()  # type: ignore[attr-defined]  # guards the logger hierarchy
     for reference in list(logging._handlerList):  # type: ignore[attr-defined]
         handler = reference()
         if handler is not None:

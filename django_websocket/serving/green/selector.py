@@ -1,7 +1,7 @@
-"""The selector of event loops among green threads: the system's own, whose wait is a wait on the hub.
+"""The selector of event loops in green threads: the system's own, but waiting on the hub.
 
-An epoll descriptor can be watched like any other, so the loop keeps one of its own and the hub watches that. The hub
-never sees the descriptors of a loop: two loops, or a loop and a green thread, may wait for the same one.
+An epoll descriptor can itself be polled, so each loop has its own and the hub polls that. The hub never sees a loop's
+descriptors, so two loops, or a loop and a green thread, may wait for the same one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from . import eventlet
 
 
 def _original_selectors() -> Any:
-    """The module as it was before eventlet took all selectors away but the one of ``select()``.
+    """The ``selectors`` module before eventlet removed all selectors except the one for ``select()``.
 
-    Not :func:`eventlet.patcher.original`, whose copy imports the patched ``select``.
+    :func:`eventlet.patcher.original` doesn't work here: its copy imports the patched ``select``.
     """
     spec = importlib.util.find_spec("selectors")
     assert spec is not None, "the standard library has it"
@@ -43,16 +43,16 @@ else:
 __all__ = ["HubSelector", "has_native_selector"]
 
 TURN = 0.002
-"""Seconds that a loop which has always something to do runs before other green threads get their turn."""
+"""Seconds that a constantly busy loop runs before it lets other green threads run."""
 
 
 def has_native_selector() -> bool:
-    """Whether the system has a selector that can itself be watched."""
+    """Whether the system has a selector with a descriptor that can itself be polled."""
     return hasattr(NativeSelector, "fileno")
 
 
 class HubSelector(NativeSelector):
-    """Waits on the hub of the calling thread. ``on_last_close`` is called when no other is open any more."""
+    """A selector that waits on the calling thread's hub. Closing the last open one calls its ``on_last_close``."""
 
     _open = 0
 
@@ -103,7 +103,7 @@ class HubSelector(NativeSelector):
                 timer.cancel()
 
     def _wake(self, *_: object) -> None:
-        # The hub may have more than one reason in the same round.
+        # The hub may call this more than once in the same iteration.
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.switch()

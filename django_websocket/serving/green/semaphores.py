@@ -1,7 +1,7 @@
-"""The locks and semaphores of ``multiprocessing``, so that waiting for another process doesn't stop this one.
+"""Makes the locks and semaphores of ``multiprocessing`` green, so that waiting for one doesn't block the process.
 
-They are the operating system's and wait in C. Who holds one may well be a greenlet of this process, or wait for one;
-then nothing would ever move again.
+They belong to the operating system and wait in C. If the holder is a greenlet of this process, or waits for one, that
+would be a deadlock.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = ["GreenSemaphore"]
 
 FIRST_PAUSE = 0.0005
 LONGEST_PAUSE = 0.02
-"""Seconds between two looks: the pause is doubled from the one to the other."""
+"""Seconds between two attempts: the pause doubles from the first value up to the second."""
 
 RECURSIVE_MUTEX = 0
 
 
 class GreenSemaphore:
-    """``acquire`` and ``release`` of ``semaphore``, a ``_multiprocessing.SemLock``."""
+    """Green ``acquire`` and ``release`` of ``semaphore``, a ``_multiprocessing.SemLock``."""
 
     __slots__ = ("_owner", "_recursive", "_semaphore")
 
@@ -33,7 +33,7 @@ class GreenSemaphore:
         self._semaphore = semaphore
         self._recursive = semaphore.kind == RECURSIVE_MUTEX
         self._owner: greenlet.greenlet | None = None
-        """Of a recursive lock: the operating system takes all greenlets for one thread, its owner."""
+        """For a recursive lock only: to the operating system, all greenlets are the one thread that owns it."""
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Like that of ``multiprocessing``'s locks."""
@@ -42,7 +42,7 @@ class GreenSemaphore:
         if not block or (timeout is not None and timeout <= 0):
             return False
         if not can_wait() or not _has_others():
-            # Workers wait long for their turn; they don't have to look again and again.
+            # Pool workers may wait long; if nothing else can run, they need not poll.
             return bool(self._semaphore.acquire(True, timeout)) and self._own()
         until = None if timeout is None else time.monotonic() + timeout
         pause = FIRST_PAUSE
@@ -73,7 +73,7 @@ class GreenSemaphore:
 
 
 def _has_others() -> bool:
-    """Whether this process has anything to do but to wait."""
+    """Whether anything else can run in this process meanwhile."""
     hub = eventlet_internals.current_hub()
     return bool(
         hub.listeners["read"] or hub.listeners["write"] or hub.next_timers or any(not t.called for _, t in hub.timers)

@@ -1,13 +1,12 @@
-"""Sees it when something holds up the hub.
+"""Logs calls that block the hub.
 
-Whatever waits in C without being patched for green threads (a database driver, ``time.sleep`` of an extension, a lock)
-or computes for long makes every socket of the process wait. This tells the operator what it was.
+Code that waits in C without being patched for green threads (a database driver, ``time.sleep`` of an extension, a lock)
+or computes for long stalls every socket of the process. The watchdog logs what it was.
 
-The hub notes when it goes to wait for events and when it comes back, which is all that the hot path pays. How long each
-turn took is known from that, afterwards; but what took so long has to be looked for while it lasts, by a native thread.
-That thread may touch no lock of a green thread, so it leaves what it has found for the hub to log. To wake up takes 100
-to 200 µs of processor time on an idle machine, so it looks often only for a while after the start and after each turn
-that took too long.
+The hub records when it starts and stops waiting for events; this is the only cost on the hot path. It shows how long a
+turn took, but only afterwards; what took so long must be found while it lasts, by a native thread. That thread must not
+use locks of green threads, so it leaves its finding for the hub to log. Each wake-up takes 100 to 200 µs of processor
+time on an idle machine, so it checks often only for a while after the start and after each slow turn.
 """
 
 from __future__ import annotations
@@ -39,32 +38,33 @@ logger = logging.getLogger("django_websocket.server")
 
 FIRST_SECONDS = 60.0
 ATTENTIVE_SECONDS = 300.0
-"""How long after the start, and after a turn that took too long, a turn is caught while it lasts."""
+"""Seconds after the start, and after a slow turn, during which the thread checks often enough to see a slow turn."""
 
 DROWSY_SECONDS = 300.0
-"""Between two looks at other times, which find what never ends."""
+"""Seconds between two checks at other times, which find only what never ends."""
 
 CONFIRM_SECONDS = 0.02
-"""Between two looks that must find the same greenlet: many short ones are a busy process, and no blocked one."""
+"""Seconds between checks that must find the same greenlet: many short ones mean a busy process, not a blocked hub."""
 
 ENDLESS_SECONDS = 10.0
-"""What takes longer may never end, so that the hub can't log it: it is written to stderr, too."""
+"""A turn that takes longer may never end, so that the hub can't log it: it is written to stderr, too."""
 
 LOG_SECONDS = 60.0
-"""Between two lines in the log."""
+"""Minimum seconds between two log lines."""
 
 FRAMES = 15
-"""As many of the innermost calls are shown."""
+"""Number of innermost calls to show."""
 
 WAITING = float("inf")
 
 
 @contextmanager
 def watch_hub(limit: float | None, *, attentive: bool = False) -> Iterator[None]:
-    """While the context is open, log what holds the hub for longer than ``limit`` seconds; None: don't.
+    """While the context is open, log what blocks the hub for longer than ``limit`` seconds; None: log nothing.
 
-    Always ``attentive``, it sees what took so long the first time, too, for half a minute of processor time a day.
-    The hubs on ``select`` and ``kqueue`` don't tell when they wait; with those nothing is watched.
+    With ``attentive``, it always checks often and so finds the cause even of the first slow turn; this costs half a
+    minute of processor time a day. The hubs for ``select`` and ``kqueue`` don't expose when they wait, so they are not
+    watched.
     """
     hub: Any = eventlet.hubs.get_hub()
     if limit is None or not hasattr(hub, "do_poll"):
@@ -81,7 +81,7 @@ def watch_hub(limit: float | None, *, attentive: bool = False) -> Iterator[None]
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """What was seen of the turn that began at ``began``."""
+    """What the thread found about the turn that began at ``began``."""
 
     began: float
     text: str
@@ -92,12 +92,12 @@ class _Watchdog:
         self._hub = hub
         self._limit = limit
         self._turn: Callable[[], float] = lambda: WAITING
-        """When the hub's turn began; later than any time while it waits."""
+        """Returns when the hub's turn began; infinity while the hub waits."""
         self._hub_thread = threading.get_ident()
         self._finding: _Finding | None = None
         self._attentive_until = time.monotonic() + first_seconds
         self._wake = threading.Lock()
-        """Held but for a moment when the thread is to wake up."""
+        """Released only to wake the thread, which acquires it again."""
         self._wake.acquire()
         self._running = False
         self._thread: Any = None
@@ -119,7 +119,7 @@ class _Watchdog:
         self._turn = lambda: WAITING
 
     def forget(self) -> None:
-        """In a forked child, which has neither the thread nor a server."""
+        """Stop watching in a forked child, which has neither the thread nor a server."""
         self.leave_hub()
         self._thread = None
 
@@ -130,7 +130,7 @@ class _Watchdog:
         self._thread.start()
 
     def pause(self) -> None:
-        """End the thread: a process that forks has better only one."""
+        """End the thread; a process should have only one thread when it forks."""
         if self._thread is None:
             return
         self._running = False
@@ -143,9 +143,9 @@ class _Watchdog:
 
     def _watch_polling(self) -> None:
         hub, limit, clock, waiting = self._hub, self._limit, time.monotonic, WAITING
-        # With epoll the hub's method does nothing but this.
+        # With epoll, the hub's method does nothing else.
         poll = hub.poll.poll if type(hub).__module__ == "eventlet.hubs.epolls" else hub.do_poll
-        began = waiting  # a variable of the closure, as the hot path's are
+        began = waiting  # a closure variable, like the others on this hot path
 
         def do_poll(seconds: float) -> Any:
             nonlocal began
@@ -201,7 +201,7 @@ class _Watchdog:
             self._wake.acquire(timeout=seconds + CONFIRM_SECONDS)
 
     def _look(self, began: float) -> None:
-        """Find out what holds the hub."""
+        """Find out what blocks the hub."""
         first = _outermost(self._hub_thread)
         time.sleep(CONFIRM_SECONDS)
         frame = sys._current_frames().get(self._hub_thread)
@@ -222,7 +222,7 @@ class _Watchdog:
 
 
 def _chain(frame: FrameType | None) -> list[FrameType]:
-    """``frame`` and its callers in the same greenlet, the innermost first."""
+    """``frame`` and its callers in the same greenlet, innermost first."""
     frames = []
     while frame is not None:
         frames.append(frame)
@@ -236,7 +236,7 @@ def _outermost(thread: int) -> FrameType | None:
 
 
 def _describe(frame: FrameType) -> str:
-    """The innermost calls, and the path of the request for which they are made."""
+    """The innermost calls, and the path of the request they belong to."""
     frames = _chain(frame)
     stack = traceback.StackSummary.extract((f, f.f_lineno) for f in itertools.islice(frames, FRAMES))
     stack.reverse()

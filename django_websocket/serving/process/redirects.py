@@ -1,7 +1,8 @@
-"""What a handshake that is redirected is told: browsers follow no redirect of a websocket, and don't say where it led.
+"""Handles redirects of handshakes: browsers don't follow them, and don't report where they lead.
 
-``@login_required``, LoginRequiredMiddleware and their like send whom they don't know to a page. For a handshake that is
-a 403. Other redirects (to https, to the URL with its slash) stay, since some programs follow them; both are logged.
+``@login_required``, LoginRequiredMiddleware and the like redirect anonymous users to a login page. For a handshake this
+becomes a 403. Other redirects (to https, to the URL with a trailing slash) are kept, since some clients follow them.
+Both are logged.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ logger = logging.getLogger("django.request")
 
 FORBIDDEN = "403 Forbidden"
 
-#: Headers of a redirect that say nothing of the response in its place.
+#: Headers of a redirect that don't apply to the response that replaces it.
 _OF_THE_REDIRECT = frozenset(("content-length", "content-type", "location"))
 
 
 def refuse_redirects(application: WSGIApplication) -> WSGIApplication:
-    """``application``, whose redirects of handshakes to a login page become 403."""
+    """Wrap ``application`` so that redirects of handshakes to a login page become 403."""
 
     def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         upgrade = environ.get("HTTP_UPGRADE")
@@ -56,10 +57,10 @@ def refuse_redirects(application: WSGIApplication) -> WSGIApplication:
 
 
 def _comes_back(target: str, environ: WSGIEnvironment) -> bool:
-    """Whether a parameter of ``target`` brings the client back here, as that of Django's ``redirect_to_login()``."""
+    """Whether a query parameter of ``target`` leads back here, like that of Django's ``redirect_to_login()``."""
     here = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1").decode(errors="replace")
     try:
-        # The path in the parameter is quoted once more, as get_full_path() has it.
+        # The path in the parameter is quoted a second time, since get_full_path() quotes it.
         return any(
             value.startswith(("/", "http://", "https://")) and unquote(urlsplit(value).path) == here
             for _, value in parse_qsl(urlsplit(target).query)
@@ -69,7 +70,7 @@ def _comes_back(target: str, environ: WSGIEnvironment) -> bool:
 
 
 class _Replaced:
-    """One body in the place of another, which is still closed."""
+    """A replacement body. Closing it closes the original."""
 
     def __init__(self, replaced: Any, body: list[bytes]) -> None:
         self._replaced = replaced

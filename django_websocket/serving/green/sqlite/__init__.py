@@ -1,1 +1,1 @@
-"""SQLite on green threads: who meets a lock lets the others run, the one that holds it among them."""
+"""SQLite on green threads: a connection that meets a lock lets others run, including the one that holds it."""

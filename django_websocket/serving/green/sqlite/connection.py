@@ -1,17 +1,18 @@
-"""``sqlite3`` whose connections wait for a lock without holding up the process.
+"""``sqlite3`` connections that wait for locks without blocking the process.
 
-Python's ``sqlite3`` leaves the wait to SQLite (``timeout``, ``PRAGMA busy_timeout``), which sleeps in the operating
-system's thread. So SQLite is told not to wait at all, and whatever meets a lock is tried again here. That must be done
-where SQLite itself would wait, and nowhere else:
+Python's ``sqlite3`` leaves the wait to SQLite (``timeout``, ``PRAGMA busy_timeout``), which blocks the operating system
+thread. So SQLite's own timeout is set to 0, and whatever meets a lock is retried here. This must be done exactly where
+SQLite itself would wait:
 
-* A statement that finds the file locked has done nothing, so it may be tried again, if it is its transaction's first.
-  One that has read already and now wants to write is refused at once: the writer it meets waits for it to go.
-* ``COMMIT`` that meets readers leaves the transaction as it is. A single statement that commits by itself is rolled
-  back instead, so once it has met a lock it runs again in a transaction made for it, whose commit can be tried again.
-* ``INSERT ... RETURNING`` outside a transaction commits when its last row is fetched. Its rows are fetched at once, so
-  that no lock is held until somebody gets round to that, and nothing is left to go wrong.
+* A statement that finds the file locked has done nothing, so it may be retried if it is the first of its transaction.
+  If the transaction has already read and now wants to write, it fails at once: the writer it meets waits for it to end.
+* A ``COMMIT`` that meets readers leaves the transaction open. A single statement in autocommit mode is rolled back
+  instead, so after meeting a lock it is rerun in a transaction of its own, whose commit can be retried.
+* ``INSERT ... RETURNING`` outside a transaction commits when its last row is fetched. So its rows are fetched at once:
+  the lock is not held until the caller gets around to it, and fetching can't fail later.
 
-Errors that share a lock's code (``cannot commit transaction - SQL statements in progress``) are told by their text.
+Other errors with the same code (``cannot commit transaction - SQL statements in progress``) are recognized by their
+text.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 LEGACY = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", -1)
 FACTORY = 5
-"""Where ``factory`` stands among the positional parameters of ``connect``."""
+"""Index of ``factory`` among the positional parameters of ``connect``."""
 
 _connect = sqlite3.connect
 _blobopen = sqlite3.Connection.blobopen
@@ -46,11 +47,11 @@ _waited_for = queues.queues
 
 
 class GreenConnection(sqlite3.Connection):
-    """A connection that waits for locks ``timeout`` seconds, as any does, and lets others run meanwhile."""
+    """A connection that waits up to ``timeout`` seconds for locks, as any does, but lets others run meanwhile."""
 
     timeout: float
     may_hold_lock = False
-    """Whether the transaction has done what may have taken a lock; False is certain."""
+    """Whether the transaction may have taken a lock; if False, it certainly has not."""
     _file: object = None
 
     def __init__(self, database: Any, *args: Any, **options: Any) -> None:
@@ -81,7 +82,7 @@ class GreenConnection(sqlite3.Connection):
         self.may_hold_lock = True
         return blob
 
-    # The ends of transactions
+    # Ends of transactions
 
     def commit(self) -> None:
         try:
@@ -123,7 +124,7 @@ class GreenConnection(sqlite3.Connection):
     @isolation_level.setter
     def isolation_level(self, level: Any) -> None:
         if level is None and self.in_transaction and self.has_legacy_control:
-            self.commit()  # as it would itself
+            self.commit()  # the inherited setter would, too
         _isolation_level.__set__(self, level)
 
     if _autocommit is not None:  # from Python 3.12 on
@@ -135,21 +136,21 @@ class GreenConnection(sqlite3.Connection):
         @autocommit.setter
         def autocommit(self, value: Any) -> None:
             if value is True and self.in_transaction:
-                self.commit()  # as it would itself
+                self.commit()  # the inherited setter would, too
             _autocommit.__set__(self, value)
 
     @property
     def has_legacy_control(self) -> bool:
-        """Whether it is ``isolation_level`` that says when transactions begin."""
+        """Whether ``isolation_level`` rather than ``autocommit`` controls when transactions begin."""
         return bool(getattr(self, "autocommit", LEGACY) == LEGACY)
 
     @property
     def commits_by_itself(self) -> bool:
-        """Whether a statement outside of a transaction stays outside."""
+        """Whether a statement outside a transaction commits by itself rather than opening one."""
         return self.isolation_level is None if self.has_legacy_control else bool(self.autocommit)
 
     def released(self) -> None:
-        """A transaction has ended, or a statement that was one by itself."""
+        """Wake waiters: a transaction, or a statement in autocommit mode, has ended."""
         if _waited_for:
             queues.tell(self.file, was_held=self.may_hold_lock)
         self.may_hold_lock = False
@@ -157,12 +158,12 @@ class GreenConnection(sqlite3.Connection):
     # Waiting
 
     def must_queue(self) -> bool:
-        """Whether others stand in the queue, and this connection holds no lock that they may wait for."""
+        """Whether others are queued, and this connection holds no lock that they may wait for."""
         queue = _waited_for.get(self.file)
         return queue is not None and bool(queue.in_turn) and not (self.in_transaction and self.may_hold_lock)
 
     def run_in_turn(self, attempt: Callable[[], T]) -> T:
-        """Run what writes, after those who came before."""
+        """Run ``attempt``, which writes, after those that queued earlier."""
         if _waited_for and self.must_queue():
             return self.wait(attempt, None, in_turn=True)
         try:
@@ -173,7 +174,7 @@ class GreenConnection(sqlite3.Connection):
             return self.wait(attempt, error, in_turn=True)
 
     def run_in_transaction(self, statement: Callable[[], object]) -> None:
-        """Run a statement in a transaction of its own, so that its commit can be tried again."""
+        """Run a statement in a transaction of its own, so that its commit can be retried."""
         until = hub_thread.monotonic() + self.timeout
         control = sqlite3.Cursor(self)
         self.wait(lambda: _execute(control, "BEGIN IMMEDIATE"), None, in_turn=True, until=until)
@@ -202,10 +203,11 @@ class GreenConnection(sqlite3.Connection):
         may_deadlock: bool = True,
         until: float | None = None,
     ) -> T:
-        """Try ``attempt``, which failed with ``error``, until it meets no lock; raises the last error.
+        """Retry ``attempt``, which failed with ``error``, until it meets no lock; return its result.
 
-        ``error`` is None if it wasn't tried yet. ``in_turn``: after those who came before. ``may_deadlock``: it may
-        write, so the error is final if this connection holds what the other one waits for.
+        Raises the last error after ``timeout`` seconds, or when the monotonic clock passes ``until``. ``error`` is None
+        if it has not been tried yet. ``in_turn``: only after those that queued earlier. ``may_deadlock``: it may write,
+        so the error is final if this connection holds what the other one waits for.
         """
         if error is not None and (self.timeout <= 0 or (may_deadlock and self._is_deadlock())):
             raise error
@@ -221,20 +223,20 @@ class GreenConnection(sqlite3.Connection):
                         raise
 
     def _is_deadlock(self) -> bool:
-        """Whether SQLite would not wait for the lock that was met, because this connection has read already."""
+        """Whether SQLite would not wait for the lock, because this connection has already read."""
         if self.in_transaction:
             return self.may_hold_lock and probes.holds_every_database(self)
         return probes.has_open_statements(self)
 
     def change_timeout(self, milliseconds: int | None) -> int:
-        """What ``PRAGMA busy_timeout`` does and returns."""
+        """Do what ``PRAGMA busy_timeout`` does: set the timeout unless None, and return it, in milliseconds."""
         if milliseconds is not None:
             self.timeout = max(0, milliseconds) / 1000
         return round(self.timeout * 1000)
 
     @property
     def file(self) -> object:
-        """What the main database is told by, whatever name it was opened with."""
+        """Identity of the main database file, whatever path it was opened with."""
         if self._file is None:
             self._file = _identity(probes.main_file(self)) or id(self)
         return self._file
@@ -268,7 +270,10 @@ def _identity(path: str) -> object:
 
 @lru_cache(maxsize=64)
 def _green_connection_class(factory: Any) -> Any:
-    """``factory`` with our methods below its own; what is no class of connections makes them itself."""
+    """``factory`` combined with GreenConnection; its own methods take precedence.
+
+    A factory that is not a connection class is returned unchanged.
+    """
     if factory is sqlite3.Connection:
         return GreenConnection
     if not (isinstance(factory, type) and issubclass(factory, sqlite3.Connection)):
@@ -280,9 +285,9 @@ def _green_connection_class(factory: Any) -> Any:
 
 
 def connect(*args: Any, **options: Any) -> Any:
-    """``sqlite3.connect``, green where green threads call it.
+    """``sqlite3.connect``; returns green connections if called in the hub's thread.
 
-    The connections of a ``factory`` that is a function wait as SQLite does.
+    If ``factory`` is a function, its connections are not green and wait as SQLite does.
     """
     if hub_thread.is_current():
         if len(args) > FACTORY:
@@ -293,5 +298,5 @@ def connect(*args: Any, **options: Any) -> Any:
 
 
 def install() -> None:
-    """From now on ``sqlite3.connect`` makes green connections in the hub's thread, and plain ones in others."""
+    """Make ``sqlite3.connect`` return green connections in the hub's thread, and plain ones in other threads."""
     sqlite3.connect = sqlite3.dbapi2.connect = connect

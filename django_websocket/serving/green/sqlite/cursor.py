@@ -1,4 +1,4 @@
-"""Cursors whose statements wait for locks without holding up the process."""
+"""Cursors whose statements wait for locks without blocking the process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class GreenCursor(sqlite3.Cursor):
     """A cursor whose statements wait for locks."""
 
     connection: Any
-    """The GreenConnection that made it. Naming its class here would make a circle of imports."""
+    """The GreenConnection that created it; typed Any, since importing that class would be circular."""
     _rows: Iterator[Any] | None = None
-    """What is left of the rows that were fetched already."""
+    """The remaining rows, if all were fetched in advance."""
     _changes: int | None = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> GreenCursor:
@@ -89,7 +89,7 @@ class GreenCursor(sqlite3.Cursor):
         connection.run_in_transaction(lambda: self._run_whole(sql, parameters))
 
     def _run_whole(self, sql: str, parameters: Any) -> None:
-        """Run a statement outside of any transaction to its end."""
+        """Run a statement outside any transaction to completion."""
         _execute(self, sql, parameters)
         if self.description is not None:
             self._rows = iter(_fetchall(self))
@@ -99,17 +99,17 @@ class GreenCursor(sqlite3.Cursor):
         connection = self.connection
         try:
             if connection.in_transaction or not connection.commits_by_itself:
-                # It is the first row that meets the lock, or none.
+                # Only the first row can meet a lock.
                 left = _Rewindable(parameters)
                 connection.run_in_turn(lambda: _executemany(self, sql, left.again()))
             else:
-                # Each row is a transaction.
+                # Each row is a transaction of its own.
                 changes = None
                 for row in parameters:
                     self._change_many(sql, row)
                     changes = (changes or 0) + super().rowcount
                 if changes is None:
-                    _executemany(self, sql, ())  # it may still be wrong
+                    _executemany(self, sql, ())  # raises if the statement is invalid
                 self._changes = changes
         finally:
             if not connection.in_transaction:
@@ -138,7 +138,7 @@ class GreenCursor(sqlite3.Cursor):
         if connection.has_legacy_control:
             if connection.in_transaction:
                 connection.commit()
-            connection.isolation_level = None  # a script's statements begin no transaction
+            connection.isolation_level = None  # statements of a script don't open transactions implicitly
         try:
             for statement in statements_of(sql_script):
                 self._execute(statement, ())
@@ -173,7 +173,7 @@ class GreenCursor(sqlite3.Cursor):
 
 
 class _Rewindable:
-    """Rows to give again from the one that was given last."""
+    """An iterable of rows that can be restarted at the row yielded last."""
 
     def __init__(self, rows: Iterable[Any]) -> None:
         self._rows = iter(rows)
@@ -191,7 +191,10 @@ class _Rewindable:
 
 @lru_cache(maxsize=64)
 def green_cursor_class(factory: Any) -> Any:
-    """``factory`` with our methods below its own; what is no class of cursors is left for sqlite3 to judge."""
+    """``factory`` combined with GreenCursor; its own methods take precedence.
+
+    Anything but a cursor class is returned unchanged, for sqlite3 to check.
+    """
     if factory is sqlite3.Cursor:
         return GreenCursor
     if not (isinstance(factory, type) and issubclass(factory, sqlite3.Cursor)) or issubclass(factory, GreenCursor):

@@ -1,6 +1,7 @@
-"""What SQLite knows of a connection and Python's ``sqlite3`` doesn't tell, asked by statements that change nothing.
+"""Queries state of a connection that Python's ``sqlite3`` doesn't expose, with statements that change nothing.
 
-``sqlite3_txn_state()`` and ``sqlite3_next_stmt()`` would say it outright. These are asked only when a lock was met.
+``sqlite3_txn_state()`` and ``sqlite3_next_stmt()`` would return it directly. The probes of locks and open statements
+run only after a lock was met.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
 
 
 def met_a_lock(error: sqlite3.OperationalError) -> bool:
-    """Whether ``error`` is that of a lock which may go.
+    """Whether ``error`` was caused by a lock that may be released.
 
-    "cannot commit transaction - SQL statements in progress" has the same code. SQLITE_BUSY_SNAPSHOT doesn't go: the
-    transaction has read what has changed since.
+    "cannot commit transaction - SQL statements in progress" has the same code. SQLITE_BUSY_SNAPSHOT is permanent: the
+    transaction has read data that has changed since.
     """
     return getattr(error, "sqlite_errorcode", None) in _LOCKS and str(error) == "database is locked"
 
 
 def holds_every_database(connection: sqlite3.Connection) -> bool:
-    """Whether a transaction on each of the connection's files is under way, one that has read or written."""
+    """Whether the connection has an open transaction that has read or written on each of its files."""
     cursor = sqlite3.Cursor(connection)
     for _, name, _ in cursor.execute("PRAGMA database_list").fetchall():
         if _text(name) == "temp":
             continue
         try:
-            # Refused with SQLITE_LOCKED inside a transaction, before anything else. Outside it does nothing without a
-            # WAL, and with one what every thousandth page written does.
+            # Inside a transaction, fails with SQLITE_LOCKED before anything else. Outside, it does nothing without a
+            # WAL; with one, it runs the checkpoint that SQLite itself runs every thousand pages.
             cursor.execute(f'PRAGMA "{_text(name).replace(chr(34), chr(34) * 2)}".wal_checkpoint(PASSIVE)')
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_LOCKED:
@@ -41,9 +42,9 @@ def holds_every_database(connection: sqlite3.Connection) -> bool:
 
 
 def has_open_statements(connection: sqlite3.Connection) -> bool:
-    """Whether a statement of the connection, outside of a transaction, still has rows to give."""
+    """Whether a statement of the connection, outside a transaction, still has rows to return."""
     try:
-        # The second thing that VACUUM looks at, before it says that 1 is no name of a file.
+        # VACUUM checks for open statements second, before it rejects 1 as a file name.
         sqlite3.Cursor(connection).execute("VACUUM INTO 1")
     except sqlite3.OperationalError as error:
         return "in progress" in str(error)
@@ -59,5 +60,5 @@ def main_file(connection: sqlite3.Connection) -> str:
 
 
 def _text(value: str | bytes) -> str:
-    """What the connection's ``text_factory`` may have made bytes of."""
+    """``value`` as text, since the connection's ``text_factory`` may return bytes."""
     return os.fsdecode(value)

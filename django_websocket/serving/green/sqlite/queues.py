@@ -1,12 +1,12 @@
-"""The greenlets that wait for the locks of database files, each file with a queue of its own.
+"""Queues of greenlets that wait for the locks of database files, one queue per file.
 
-Those who want to write wait in the order in which they came, and only the first of them tries again. It is woken when
-a connection of this process lets go of its locks; of those that other processes hold nobody tells, so it also looks
-again every few milliseconds, as SQLite itself does. Now and then the queue lets a moment pass: passed on at once from
-one to the next, the lock would never be free when another process looks.
+Writers wait in order of arrival, and only the first one retries. It is woken when a connection of this process releases
+its locks. Locks of other processes are released without notice, so it also polls every few milliseconds, as SQLite
+itself does. From time to time the queue pauses: if the lock were always handed on at once, other processes would never
+find it free.
 
-Who wants to read, or to commit, is held up by whoever writes or reads just now and not by those who want to, so these
-stand beside the queue.
+Readers and commits wait only for connections that are writing or reading at the moment, not for queued ones, so they
+wait beside the queue.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ..hub_thread import monotonic, sleep
 __all__ = ["Place", "pause", "queues", "tell"]
 
 DELAYS = (0.001, 0.002, 0.005, 0.01, 0.02)
-"""Seconds between two looks at a lock; the last one again and again."""
+"""Seconds between attempts to take a lock; the last value repeats."""
 
 SHARE = 0.25
-"""Seconds for which those in the queue pass the lock on among themselves,"""
+"""Seconds for which queued writers may hand the lock to each other."""
 
 INTERVAL = 0.02
-"""and then seconds in which none of them takes it."""
+"""Seconds for which the queue then leaves the lock to other processes."""
 
 
 class Queue:
-    """Those who wait for one file."""
+    """The greenlets that wait for one file."""
 
     __slots__ = ("_closed_until", "_open_until", "beside", "in_turn")
 
@@ -44,7 +44,7 @@ class Queue:
         self.beside: set[Place] = set()
 
     def let_others(self) -> None:
-        """The lock is free; leave it to other processes for a moment, if it is time."""
+        """The lock is free: leave it to other processes for a moment, if due."""
         now = monotonic()
         if now > self._open_until:
             self._closed_until = now + INTERVAL
@@ -56,21 +56,21 @@ class Queue:
         return self._closed_until - monotonic()
 
 
-#: The files that somebody waits for. While it is empty, as it mostly is, nobody need be told of anything.
+#: The queues of files that are being waited for. Usually empty; then nothing need be woken.
 queues: dict[object, Queue] = {}
 
 os.register_at_fork(after_in_child=queues.clear)
 
 
 def pause(seconds: float) -> None:
-    """Sleep, and let others run where that is possible."""
+    """Sleep for ``seconds``; let others run meanwhile if possible."""
     (eventlet.sleep if hub_thread.can_switch() else sleep)(seconds)
 
 
 def tell(file: object, *, was_held: bool) -> None:
-    """A connection to ``file`` is done with what may have taken locks; ``was_held``: that of a whole transaction.
+    """Wake waiters: a connection to ``file`` may have released locks; ``was_held``: those of a whole transaction.
 
-    In a native thread, which can't tell anybody, nothing happens.
+    Does nothing in a native thread, which can't wake greenlets.
     """
     queue = queues.get(file)
     if queue is None or not hub_thread.is_current():
@@ -84,10 +84,10 @@ def tell(file: object, *, was_held: bool) -> None:
 
 
 class Place:
-    """A greenlet's place among those who wait for ``file``, taken and left as a context manager.
+    """A greenlet's place among those that wait for ``file``: a context manager.
 
-    ``in_turn``: it stands in the queue; otherwise beside it. In native threads, and where the hub itself calls, nobody
-    can let others run: these sleep as SQLite does, and have no place.
+    With ``in_turn`` it waits in the queue, otherwise beside it. Native threads, and calls from the hub itself, can't
+    let others run: they sleep as SQLite does, and take no place.
     """
 
     __slots__ = ("_delays", "_file", "_greenlet", "_in_turn", "_is_green", "_tries_at_once", "_until", "_woken")
@@ -126,11 +126,11 @@ class Place:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no time left to wait."""
+        """Whether the deadline has passed."""
         return monotonic() >= self._until
 
     def wait(self) -> None:
-        """Return when it is worth while to try (again), or when the time is over."""
+        """Return when it is time to try (again), or when the deadline has passed."""
         is_due = self._woken
         while (left := self._until - monotonic()) > 0:
             seconds = self._seconds_to_turn()
@@ -144,7 +144,7 @@ class Place:
         self._woken = False
 
     def _seconds_to_turn(self) -> float:
-        """Seconds until it is this one's turn; positive, and unknown, if others stand before it."""
+        """Seconds until this one may try; not positive if it may try now, infinity if others are ahead in the queue."""
         if not (self._is_green and self._in_turn):
             return 0.0
         queue = queues[self._file]
@@ -164,12 +164,12 @@ class Place:
             timer.cancel()
 
     def wake(self) -> None:
-        """Let :meth:`wait` return, at the hub's next turn; called in the hub's thread."""
+        """Make :meth:`wait` return in the hub's next turn, unless others are ahead. Call it in the hub's thread."""
         self._woken = True
         if self._greenlet is not None:
             eventlet.hubs.get_hub().schedule_call_global(0, self._resume)
 
     def _resume(self) -> None:
-        # On the hub. The greenlet may have been woken or killed meanwhile, and wait for something else.
+        # Runs on the hub. The greenlet may have been woken or killed meanwhile, and wait for something else.
         if self._greenlet is not None:
             self._greenlet.switch()

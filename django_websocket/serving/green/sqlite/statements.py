@@ -1,4 +1,4 @@
-"""What a statement of SQL does to SQLite's locks, told from its first words."""
+"""Classifies SQL statements by the SQLite locks they take, based on their first words."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Kind", "busy_timeout", "kind_of", "statements_of"]
 
 
 class Kind(Enum):
-    """What a statement asks of the database file."""
+    """What a statement does to the database file."""
 
     READ = "read"
     CHANGE = "change"
-    """Rows are written. In autocommit mode it is a transaction by itself."""
+    """Writes rows. In autocommit mode it is a transaction of its own."""
     SCHEMA = "schema"
-    """Something else is written; some of these can't be in a transaction."""
+    """Writes something else. Some of these can't run in a transaction."""
     LOCK = "lock"
-    """A transaction begins, with the lock to write."""
+    """Begins a transaction and takes the write lock."""
     MARK = "mark"
-    """A transaction or a savepoint begins, without any lock, or is rolled back."""
+    """Begins a transaction or savepoint without taking a lock, or rolls one back."""
     COMMIT = "commit"
     OTHER = "other"
 
@@ -44,7 +44,7 @@ _BUSY_TIMEOUT = re.compile(
 
 
 def kind_of(sql: str) -> Kind:
-    """What ``sql``, one statement, does."""
+    """The kind of ``sql``, a single statement."""
     words = _WORDS.match(sql)
     if words is None:
         return Kind.OTHER
@@ -57,13 +57,15 @@ def kind_of(sql: str) -> Kind:
 
 
 def busy_timeout(sql: str) -> tuple[int | None] | None:
-    """The milliseconds that a ``PRAGMA busy_timeout`` sets, None in a tuple if it only asks; None for any other."""
+    """The milliseconds that a ``PRAGMA busy_timeout`` sets, in a tuple, ``(None,)`` if it only queries them; None for
+    any other statement.
+    """
     found = _BUSY_TIMEOUT.match(sql)
     return None if found is None else (int(found[1]) if found[1] else None,)
 
 
 def statements_of(script: str) -> Iterator[str]:
-    """The statements of ``script``, each with its semicolon; the last one may lack it."""
+    """Yield the statements of ``script``, each with its semicolon, which the last one may lack."""
     start = end = 0
     while (end := script.find(";", end) + 1) > 0:
         if sqlite3.complete_statement(script[start:end]):

@@ -368,7 +368,7 @@ class TestEntry:
             assert extra["utf8"] is True
             assert argv == expected
             assert path == str(project)
-            assert storage == "eventlet.corolocal"
+            assert storage == "django_websocket.serving.green.local"
 
     @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
     @pytest.mark.parametrize("how", [["-m", "django"], [str(Path(sys.executable).parent / "django-admin")]])

@@ -77,4 +77,7 @@ LOGGING_CONFIG = "logging.config.dictConfig"
 # Looks at sessions on its own, with a database connection: not while connections are counted.
 WEBSOCKET_SESSION_CHECK_INTERVAL = None
 
+# A busy machine holds up any process now and then; the tests of the watchdog switch it on.
+WEBSOCKET_BLOCKING_WARNING = None
+
 globals().update(OPTIONS.get("settings", {}))

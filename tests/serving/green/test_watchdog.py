@@ -97,7 +97,12 @@ def test_what_never_ends_is_seen(tmp_path: Path) -> None:
         """The server won't end in order."""
 
     errors = tmp_path / "stderr"
-    with suppress(SeenError), serve_site(tmp_path) as site, site.raw("/processes/block/?seconds=300"):
+    settings = {"WEBSOCKET_BLOCKING_WARNING": LIMIT}
+    with (
+        suppress(SeenError),
+        serve_site(tmp_path, settings=settings) as site,
+        site.raw("/processes/block/?seconds=300"),
+    ):
         wait_until(lambda: "so far. It was this call" in errors.read_text(), 30, "a line on stderr")
         raise SeenError
     assert "The request is /processes/block/." in errors.read_text()

@@ -39,3 +39,6 @@ LOGGING = {
 }
 
 globals().update(json.loads(os.environ.get("FAULTS_SETTINGS", "{}")))
+
+# A busy machine holds up any process now and then.
+WEBSOCKET_BLOCKING_WARNING = None

@@ -38,7 +38,7 @@ LOGGING = {
     "loggers": {"django": {"handlers": [], "propagate": True}},
 }
 
-globals().update(json.loads(os.environ.get("FAULTS_SETTINGS", "{}")))
-
 # A busy machine holds up any process now and then.
 WEBSOCKET_BLOCKING_WARNING = None
+
+globals().update(json.loads(os.environ.get("FAULTS_SETTINGS", "{}")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..green import eventlet
 
@@ -109,9 +109,7 @@ def _bind_tcp(address: str, backlog: int, reuse_port: bool) -> socket.socket:
             # "[::]" is IPv6 only, whatever the system's default: 0.0.0.0 can be bound as well, and no client
             # shows up as ::ffff:192.0.2.1.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(where)
-        listener.listen(backlog)
-        listener.setblocking(False)
+        _listen(listener, where, backlog)
     except BaseException:
         listener.close()
         raise
@@ -122,13 +120,17 @@ def _bind_unix(path: str, backlog: int) -> socket.socket:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(path)
-        listener.listen(backlog)
-        listener.setblocking(False)
+        _listen(listener, path, backlog)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def _listen(listener: socket.socket, where: Any, backlog: int) -> None:
+    listener.bind(where)
+    listener.listen(backlog)
+    listener.setblocking(False)
 
 
 def _remove_stale(path: str) -> None:

@@ -90,7 +90,7 @@ class Place:
     let others run: they sleep as SQLite does, and take no place.
     """
 
-    __slots__ = ("_delays", "_file", "_greenlet", "_in_turn", "_is_green", "_tries_at_once", "_until", "_woken")
+    __slots__ = ("_delays", "_file", "_greenlet", "_in_turn", "_is_green", "_until", "_woken")
 
     def __init__(self, file: object, until: float, *, in_turn: bool, has_tried: bool) -> None:
         self._file = file

@@ -26,7 +26,7 @@ def main(port: int, *, shared: bool = False) -> None:
     record_pauses()
     listeners = bind_sockets(f"127.0.0.1:{port}", reuse_port=shared)
     server = SiteServer(application, listeners)
-    with signals_to_hub(lambda _: server.stop(drain_timeout=1), *STOP_SIGNALS):
+    with signals_to_hub(lambda _: server.stop(drain_timeout=1), *STOP_SIGNALS, until_exit=True):
         server.serve()
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 import pytest
 
 from tests.deadlines import deadline, wait_until
+from tests.ends import send_until_ended
 
 from .peer import Peer, close_frame, crowd
 from .served import Served
@@ -96,6 +97,12 @@ def test_clients_that_do_not_answer_the_close_do_not_hold_it_up(serving: Serving
         start = time.monotonic()
         assert served.wait_end(10) == (0, "ended")
         assert time.monotonic() - start < deadline(4)
+
+
+def test_signals_repeated_until_the_end_do_not_change_the_exit_status(serving: Serving) -> None:
+    with serving() as served, crowd(served.port, "/witness/", 20):
+        assert send_until_ended(served.process) == 0
+        assert served.log() == ""
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])

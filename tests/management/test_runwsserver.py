@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,11 @@ from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect, unix_connect
 
 from django_websocket.serving.http.connection import AccessEntry
+from django_websocket.serving.process.os_signals import IMPATIENT_SECONDS
 from django_websocket.serving.runserver.development import log_request
 from tests.browser import chromium
 from tests.deadlines import deadline, wait_until
+from tests.ends import send_until_ended
 
 from .projects import RunningServer, environment, free_port, running
 
@@ -275,20 +279,55 @@ class TestStopping:
                 assert server.process.poll() is None
                 assert server.end(signal.SIGTERM) == 0
 
-    def test_while_the_hub_is_held_up(self, project: Path, env: dict[str, str]) -> None:
-        """A view that never yields can't keep the process from being stopped."""
-        (project / "mysite" / "views.py").write_text(
-            "def echo_once(request):\n    print('busy', flush=True)\n    while True: pass\nlower_case = echo_once\n"
-        )
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    @pytest.mark.parametrize("whole_group", [True, False], ids=["group", "process"])
+    def test_repeated_until_the_end(
+        self, project: Path, env: dict[str, str], reload: list[str], whole_group: bool
+    ) -> None:
+        """A supervisor that repeats its signals gets 0, whenever they arrive."""
+        with running([*MANAGE, *reload, "0"], project, env) as server:
+            server.wait_until_serving()
+            pid = server.process.pid
+            assert send_until_ended(server.process, (lambda n: os.killpg(pid, n)) if whole_group else None) == 0
+            assert "Traceback" not in server.output
+            assert "Exception ignored" not in server.output
+
+    BUSY = "def echo_once(request):\n    print('busy', flush=True)\n    while True: pass\nlower_case = echo_once\n"
+
+    @contextmanager
+    def held_up(self, project: Path, env: dict[str, str]) -> Iterator[RunningServer]:
+        """A server whose view never yields."""
+        (project / "mysite" / "views.py").write_text(self.BUSY)
         with running([*MANAGE, "--noreload", "0"], project, env) as server:
             server.wait_until_serving()
             with socket.create_connection(("127.0.0.1", server.port)) as client:
                 client.sendall(b"GET /echo-once/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 server.wait_for("busy")
-                server.process.send_signal(signal.SIGTERM)
+                yield server
+
+    def test_ctrl_c_twice_while_the_hub_is_held_up(self, project: Path, env: dict[str, str]) -> None:
+        """A view that never yields can't keep a person from stopping the process."""
+        with self.held_up(project, env) as server:
+
+            def interrupt() -> bool:
+                server.process.send_signal(signal.SIGINT)
+                return server.process.poll() is not None
+
+            wait_until(interrupt, 10)
+            assert server.process.wait() == -signal.SIGINT
+            assert "interrupted twice" in server.output
+
+    def test_sigterm_while_the_hub_is_held_up(self, project: Path, env: dict[str, str]) -> None:
+        """It never kills, even together with a SIGINT: the supervisor's SIGKILL does."""
+        with self.held_up(project, env) as server:
+            until = time.monotonic() + 2 * IMPATIENT_SECONDS
+            for number in itertools.chain([signal.SIGINT], itertools.repeat(signal.SIGTERM)):
+                server.process.send_signal(number)
                 # Two of one kind at once would count as one.
-                wait_until(lambda: not _pending(server.process.pid, signal.SIGTERM))
-                assert server.end(signal.SIGTERM) == -signal.SIGTERM
+                wait_until(lambda number=number: not _pending(server.process.pid, number))  # type: ignore[misc]
+                if time.monotonic() > until:
+                    break
+            assert server.process.poll() is None
 
 
 class TestReloading:

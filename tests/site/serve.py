@@ -31,7 +31,7 @@ def main() -> None:
     server = SiteServer(get_wsgi_application(), [listener])
     running_server.server = server
     print(listener.getsockname()[1], flush=True)
-    with signals_to_hub(lambda _: server.stop(drain_timeout=2), signal.SIGTERM):
+    with signals_to_hub(lambda _: server.stop(drain_timeout=2), signal.SIGTERM, until_exit=True):
         server.serve()
         end_children(lambda: server.drain_deadline)
     guard_exit()

@@ -54,7 +54,7 @@ class RunserverServer:
             if is_reloading():
                 self._serve(self._server)
             else:
-                with signals_to_hub(self._stop_on_signal, *STOP_SIGNALS):
+                with signals_to_hub(self._stop_on_signal, *STOP_SIGNALS, until_exit=self._is_whole_process):
                     self._serve(self._server)
                 if self._is_whole_process:
                     guard_exit()

@@ -13,10 +13,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import takewhile
-from types import FrameType
 from typing import Any, NoReturn
 
 import greenlet
@@ -24,7 +24,7 @@ from django.utils import autoreload
 
 from ..green import eventlet
 from ..green.exiting import guard_exit
-from ..process.os_signals import signals_to_hub
+from ..process.os_signals import ignore, signals_to_hub
 
 __all__ = [
     "STOP_SIGNALS",
@@ -70,50 +70,68 @@ def start_again(command_line: list[str]) -> NoReturn:
 def supervise(command_line: list[str]) -> int:
     """Run ``command_line``, restarting it while it exits with 3 (a file changed); return its exit status.
 
-    SIGINT and SIGTERM stop it and return 0.
+    SIGINT and SIGTERM stop it and return 0. Afterwards they are ignored: the process is about to exit.
     """
     environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-    for signum in STOP_SIGNALS:
-        signal.signal(signum, _stop)
-    status = 3
-    while status == 3:
-        pid = os.posix_spawn(command_line[0], command_line, environment)
-        try:
-            status = os.waitstatus_to_exitcode(posix.waitpid(pid, 0)[1])
-        except _Stopped as stopped:
-            _terminate(pid, INTERRUPTED_GRACE if stopped.args[0] == signal.SIGINT else 0)
-            return 0
+    with _written_signals() as reader:
+        status = 3
+        while status == 3:
+            pid = os.posix_spawn(command_line[0], command_line, environment)
+            ended: int | None = None
+            while ended is None:
+                for signum in posix.read(reader, 64):
+                    if signum in STOP_SIGNALS:
+                        _terminate(pid, INTERRUPTED_GRACE if signum == signal.SIGINT else 0)
+                        return 0
+                ended = _exit_status(pid)
+            status = ended
     return status if status >= 0 else 128 - status
 
 
-class _Stopped(BaseException):
-    """A signal told the supervisor to stop. The argument is the signal number."""
+@contextmanager
+def _written_signals() -> Iterator[int]:
+    """While the context is open, yield a descriptor from which the numbers of arriving signals can be read.
 
-
-def _stop(signum: int, frame: FrameType | None) -> NoReturn:
-    for other in STOP_SIGNALS:
-        signal.signal(other, signal.SIG_IGN)
-    raise _Stopped(signum)
+    An exception raised by a handler could leave a child behind, between its start and the wait for it.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for signum in (*STOP_SIGNALS, signal.SIGCHLD):
+        signal.signal(signum, lambda *_: None)
+    try:
+        yield reader
+    finally:
+        ignore(*STOP_SIGNALS)
+        signal.set_wakeup_fd(previous)
+        posix.close(reader)
+        posix.close(writer)
 
 
 def _terminate(pid: int, grace: float) -> None:
     """Wait ``grace`` seconds for process ``pid`` to exit, then send SIGTERM, then SIGKILL."""
-    if _has_exited(pid, grace):
+    if _exits(pid, grace):
         return
     os.kill(pid, signal.SIGTERM)
-    if not _has_exited(pid, TERMINATED_GRACE):
+    if not _exits(pid, TERMINATED_GRACE):
         os.kill(pid, signal.SIGKILL)
         posix.waitpid(pid, 0)
 
 
-def _has_exited(pid: int, seconds: float) -> bool:
+def _exits(pid: int, seconds: float) -> bool:
     """Whether process ``pid`` exits within ``seconds``."""
     until = time.monotonic() + seconds
-    while posix.waitpid(pid, os.WNOHANG) == (0, 0):
+    while _exit_status(pid) is None:
         if time.monotonic() > until:
             return False
         time.sleep(0.02)
     return True
+
+
+def _exit_status(pid: int) -> int | None:
+    """The exit status of the child ``pid``, negative for a signal; None while it runs."""
+    ended, status = posix.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def run_reloading(main: Callable[..., object], stop: Callable[[], None], **options: Any) -> NoReturn:
@@ -148,15 +166,24 @@ def run_or_wait_for_change(run: Callable[[], None]) -> None:
 def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
     """Call ``watch()`` until it or a signal raises SystemExit, then ``stop()``."""
     watcher = greenlet.getcurrent()
+    watching = True
+    signalled = False
 
     def exit_watcher(signum: int) -> None:
-        watcher.throw(SystemExit(0))
+        nonlocal signalled
+        first, signalled = not signalled, True
+        if first and watching:
+            watcher.throw(SystemExit(0))
 
-    with signals_to_hub(exit_watcher, *STOP_SIGNALS):
+    with signals_to_hub(exit_watcher, *STOP_SIGNALS, until_exit=True):
         try:
             watch()
         except BaseException as error:
+            watching = False
             stop()
+            if signalled:
+                guard_exit(0)
+                sys.exit(0)  # also if a file has changed at the same time
             guard_exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
             raise
     raise AssertionError("Django's reloader only ends with an exception")

@@ -59,7 +59,11 @@ def main() -> None:
     if options.get("jumping_clock"):
         jump_wall_clock()
     print(listeners[0].getsockname()[1], flush=True)
-    with signals_to_hub(lambda _: server.stop(drain_timeout=0 if server.stopping else None), SIGINT, SIGTERM):
+
+    def stop(signum: int) -> None:
+        server.stop(drain_timeout=0 if server.stopping else None)
+
+    with signals_to_hub(stop, SIGINT, SIGTERM, until_exit=True):
         server.serve()
     print("ended", flush=True)
 

@@ -123,3 +123,24 @@ def test_one_signal_after_the_other_is_delivered() -> None:
                 while len(received) < count:
                     eventlet.sleep(0)
     assert received == [signal.SIGUSR1] * 3
+
+
+def test_a_signal_that_arrives_before_the_hub_reacts_counts_once() -> None:
+    received: list[int] = []
+    with signals_to_hub(received.append, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR1):
+            os.kill(os.getpid(), number)
+        with eventlet.Timeout(deadline(10)):
+            while len(received) < 2:
+                eventlet.sleep(0)
+        eventlet.sleep(0)
+    assert received == [signal.SIGUSR1, signal.SIGUSR2]
+
+
+def test_signals_are_ignored_until_the_exit() -> None:
+    try:
+        with signals_to_hub([].append, signal.SIGUSR1, until_exit=True):
+            pass
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        assert signal.signal(signal.SIGUSR1, signal.SIG_DFL) is signal.SIG_IGN

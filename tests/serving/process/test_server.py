@@ -14,6 +14,7 @@ from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.binding import bind_sockets
 from django_websocket.serving.process.server import SPARE_DESCRIPTORS, Server
 from tests.deadlines import deadline
+from tests.ends import send_until_ended
 from tests.protocol.client import close
 from tests.site.running import serve_site
 
@@ -28,6 +29,12 @@ def test_a_websocket_that_opens_while_the_server_stops_is_closed_at_once(tmp_pat
         assert (first, payload) == (0x88, b"\x03\xe9server is stopping")
         client.send(close(1001))
         assert client.rest() == b""
+
+
+def test_signals_repeated_until_the_end_do_not_change_the_exit_status(tmp_path: Path) -> None:
+    with serve_site(tmp_path) as site, site.raw("/common/echo/") as client:
+        client.opened()
+        assert send_until_ended(site.process, lambda _: site.process.send_signal(signal.SIGTERM)) == 0
 
 
 # As many connections as there are descriptors for

@@ -29,13 +29,18 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is missing")
 
 
-def find_program(*names: str) -> str:
-    """The path of the first of ``names`` that is installed; without one the test is skipped, or fails."""
+def locate_program(*names: str) -> str | None:
+    """The path of the first of ``names`` that is installed."""
     for name in names:
         path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
         if path is not None:
             return path
-    missing(" or ".join(names))
+    return None
+
+
+def find_program(*names: str) -> str:
+    """The path of the first of ``names`` that is installed; without one the test is skipped, or fails."""
+    return locate_program(*names) or missing(" or ".join(names))
 
 
 @pytest.fixture(scope="session")

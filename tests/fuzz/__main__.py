@@ -11,13 +11,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["django_websocket.protocol"]):
-    import django_websocket.protocol.connection
-    import django_websocket.protocol.deflate
-    import django_websocket.protocol.handshake  # noqa: F401
-
-from tests.fuzz import seeds
-from tests.fuzz.targets import TARGETS
+with atheris.instrument_imports(include=["django_websocket"]):
+    from tests.fuzz import seeds
+    from tests.fuzz.targets import TARGETS
 
 
 def main() -> None:

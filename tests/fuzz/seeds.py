@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from .streams import STREAMS
+
 __all__ = ["SEEDS"]
 
 
@@ -58,8 +60,21 @@ _OFFERS = (
     "; client_no_context_takeover, permessage-deflate; server_max_window_bits=8",
 )
 
+#: Of a client's script: send, and let the server run.
+_SENT = [bytes((0, len(stream))) + stream + b"\x05" for stream in _STREAMS if len(stream) < 256]
+
+#: Of a view: to echo, to be slow, to send much, to close.
+_VIEWS = (b"\x00\x04\x00\x04", b"\x02\x02\x00\x07", b"\x05\x05\x06", b"\x03\x08\x09\x09\x00")
+
 SEEDS: dict[str, list[bytes]] = {
     "frames": [bytes((flags, 3, 5)) + stream for stream in _STREAMS for flags in (0x18, 0x19, 0x1F, 0x98)],
     "handshake": [line.encode() for line in _LINES],
+    "http": [bytes((flags, 5)) + stream for stream in STREAMS for flags in (0, 1, 2, 12)],
+    "socket": [
+        bytes((flags, len(view))) + view + sent + end
+        for sent in _SENT
+        for view in _VIEWS
+        for flags, end in ((0, b"\x1c"), (1, b"\x0e\x05"), (3, b"\x07"))
+    ],
     "deflate": [offer.encode() + b"\n" + compressed(b"abc" * 9) for offer in _OFFERS] + [b"\n" + b"\x03\x00" * 150],
 }

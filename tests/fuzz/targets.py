@@ -17,6 +17,9 @@ from django_websocket.protocol.deflate import PerMessageDeflate, negotiate_defla
 from django_websocket.protocol.frames import BINARY, CLOSE, PONG
 from django_websocket.protocol.handshake import Handshake, accept_key, is_websocket_request, parse_handshake
 
+from .sockets import conversation
+from .streams import http
+
 __all__ = ["TARGETS"]
 
 SIZES = (16, 125, 126, 1024, 65536)
@@ -201,4 +204,10 @@ def round_trip(extension: PerMessageDeflate, payload: bytes) -> None:
             client = zlib.decompressobj(wbits=-extension.window_bits)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"frames": frames, "handshake": handshake, "deflate": deflate}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "frames": frames,
+    "handshake": handshake,
+    "deflate": deflate,
+    "http": http,
+    "socket": conversation,
+}

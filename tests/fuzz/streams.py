@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_websocket.serving.http.connection import AccessEntry, HTTPConnection
 from django_websocket.serving.http.environ import base_environ
+from django_websocket.serving.patch import eventlet
 
 from .readings import disagreement
+
+if TYPE_CHECKING:
+    import socket
+else:
+    socket = eventlet.patcher.original("socket")
 
 __all__ = ["STREAMS", "http"]
 
@@ -30,10 +37,28 @@ STREAMS = tuple(
 DATE = re.compile(rb"Date: [^\r]*\r\n")
 
 
+def always_ready() -> socket.socket:
+    """A socket that the hub finds readable and writable whenever it looks."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    return ours
+
+
+READY = always_ready()
+
+
+class Complaint(logging.Handler):
+    """Raises what the server would only log: that a connection failed in a way that it doesn't know."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            raise AssertionError(record.getMessage())
+
+
 class Wire:
     """Gives ``pieces``, then the end of the stream; keeps what is sent."""
 
-    fd = -1
+    fd = READY.fileno()
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces[::-1]
@@ -105,7 +130,12 @@ def serve(pieces: list[bytes], flags: int) -> tuple[Server, bytes]:
     server, wire = Server(flags), Wire(pieces)
     connection: Any = HTTPConnection
     environ = base_environ("a", "80", multiprocess=False)
-    connection(server, wire, ("192.0.2.1", 1), environ).run()
+    logger, complaint = logging.getLogger("django_websocket.server"), Complaint()
+    logger.addHandler(complaint)
+    try:
+        connection(server, wire, ("192.0.2.1", 1), environ).run()
+    finally:
+        logger.removeHandler(complaint)
     assert wire.closed
     assert server.ended == 1
     return server, DATE.sub(b"", wire.sent)

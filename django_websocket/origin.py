@@ -7,11 +7,12 @@ origin decides (RFC 6455, section 10.2). Clients other than browsers send no Ori
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
+
+from .memo import memoize_short
 
 __all__ = ["is_allowed_origin"]
 
@@ -35,7 +36,7 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
     return _matches(origin, allowed)
 
 
-@lru_cache(maxsize=64)
+@memoize_short(entries=64, length=255)
 def _parse(origin: str) -> Parsed | None:
     """Return the scheme, host and port of an origin; None if it isn't one, such as "null"."""
     try:

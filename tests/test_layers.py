@@ -23,6 +23,7 @@ LAYERS = [
     "compat",
     "close_codes",
     "exceptions",
+    "memo",
     "signals",
     "protocol",
     "conf",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ...channel import UPGRADE_KEY, Upgrade
+from ...memo import memoize_short
 from .body import RequestBody
 from .files import FileWrapper
 from .head import Head
@@ -34,7 +34,7 @@ def base_environ(server_name: str, server_port: str, *, multiprocess: bool) -> d
     }
 
 
-@lru_cache(maxsize=1024)
+@memoize_short(entries=1024, length=64)
 def _variable(name: bytes) -> str:
     """Return the environ key for a header."""
     key = name.decode("ascii").upper().replace("-", "_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .chunked import ChunkedDecoder, MalformedBody
 from .head import Head, Refusal
@@ -15,9 +15,9 @@ MIN_RATE = 500
 """Bytes per second that extend a body's deadline, as in Apache's ``RequestReadTimeout body=...,MinRate=500``. A
 phone on a bad line is faster; a client below it only ties up a green thread."""
 
-DRAIN_BYTES = 64 * 1024
-DRAIN_SECONDS = 1.0
-"""Limits on draining a body that the application didn't read, so that the connection can be reused."""
+REST_BYTES = 64 * 1024
+REST_SECONDS = 0.1
+"""How much of an unread body, and how long, to wait for before the response, so that the connection can be reused."""
 
 RECEIVE_SIZE = 64 * 1024
 
@@ -42,6 +42,8 @@ class RequestBody:
         self._received = 0
         self._error: OSError | None = None
         self.refusal: Refusal | None = None
+        self.on_close: Callable[[], None] | None = None
+        """Called once the response has ended."""
         self.complete = self._decoder is None and self._left == 0
         self.awaits_continue = head.expects_continue and not self.complete
         self.leftover = received if self.complete else b""
@@ -100,32 +102,48 @@ class RequestBody:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
-    # Called by the connection.
+    # Called by the server.
+
+    def receive(self) -> bytes:
+        """Return the data that comes next, however much it is; ``b""`` at the end."""
+        if self._buffer:
+            data, self._buffer = self._buffer, b""
+            return data
+        return self._next_piece()
 
     @property
     def failed(self) -> bool:
         """Whether reading has raised."""
         return self._error is not None
 
-    @property
-    def closes(self) -> bool:
-        """Whether the connection must close because the rest of the body can't or shouldn't be drained."""
-        return not self.complete and (self.awaits_continue or self._error is not None or self._left > DRAIN_BYTES)
+    def receive_rest(self) -> bool:
+        """Receive the unread rest, within bounds; True if the connection will be ready for the next request.
 
-    def drain(self) -> bool:
-        """Discard the unread rest, within bounds; True if the connection is ready for the next request."""
-        if self.complete:
-            return True
-        if self.closes:
-            return False
-        self._timeout, self._waited, self._received = DRAIN_SECONDS, 0.0, 0
+        Called before the response head, which promises to keep the connection or says that it closes. The
+        application can still read the rest.
+        """
+        if not self.complete and not self.awaits_continue and self._error is None and self._left <= REST_BYTES:
+            self._receive_rest()
+        return self.complete
+
+    def _receive_rest(self) -> None:
+        end = time.monotonic() + REST_SECONDS
+        limit = self._received + REST_BYTES
         try:
-            while self._received <= DRAIN_BYTES:
-                if not self._next_piece():
-                    return True
-        except OSError:
+            while not self.complete and self._received <= limit:
+                received = self._ahead or self._receive(end - time.monotonic())
+                self._ahead = b""
+                self._buffer += self._decode(received)
+        except TimeoutError:
             pass
-        return False
+        except OSError as error:
+            self._error = error
+
+    def close(self) -> None:
+        """Release what was kept for the time of the request."""
+        if self.on_close is not None:
+            on_close, self.on_close = self.on_close, None
+            on_close()
 
     def _next_piece(self) -> bytes:
         """Return some data, ``b""`` at the end."""
@@ -135,7 +153,7 @@ class RequestBody:
             raise self._error
         try:
             while True:
-                received = self._ahead or self._receive()
+                received = self._ahead or self._receive(self._timeout + self._received / MIN_RATE - self._waited)
                 self._ahead = b""
                 piece = self._decode(received)
                 if piece or self.complete:
@@ -165,14 +183,14 @@ class RequestBody:
             self.leftover = received[len(piece) :]
         return piece
 
-    def _receive(self) -> bytes:
+    def _receive(self, timeout: float) -> bytes:
         if self.awaits_continue:
             self.awaits_continue = False
             self._stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         # Only time spent waiting for the client counts, not the application's.
         start = time.monotonic()
         try:
-            data = self._stream.receive(RECEIVE_SIZE, self._timeout + self._received / MIN_RATE - self._waited)
+            data = self._stream.receive(RECEIVE_SIZE, timeout)
         except TimeoutError:
             raise
         except OSError as error:

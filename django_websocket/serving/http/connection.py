@@ -213,7 +213,7 @@ class HTTPConnection:
         response = Response(
             stream,
             head,
-            lambda: not server.stopping and not body.closes,
+            lambda: not server.stopping and body.receive_rest(),
         )
         upgrade = Upgrade()
         result: Any = None
@@ -243,9 +243,10 @@ class HTTPConnection:
             except BaseException:
                 logger.exception("%s %s: close() of the response failed", head.method, head.target)
             finally:
+                body.close()
                 if not switching:
                     _abort_upgrade(upgrade)
-        if server.access_log is not None:
+        if server.access_log is not None and response.status:
             self._log(
                 head.method,
                 head.target,
@@ -257,7 +258,7 @@ class HTTPConnection:
             )
         if switching and upgrade.acceptance is not None:
             return upgrade.acceptance, body.leftover
-        if not (response.keep_alive and body.drain()):
+        if not response.keep_alive:
             stream.ended = True
             self._lingers = not body.complete or bool(body.leftover)
         self._buffer = body.leftover
@@ -273,7 +274,7 @@ class HTTPConnection:
                 refusal = Refusal(503, "The server is stopping.")
             elif not upgrade.acceptance.is_waiting:
                 refusal = Refusal(500, "The view of the websocket has ended.")  # after its own timeout, for example
-            elif not body.drain():
+            elif not body.receive_rest():
                 refusal = Refusal(400, "The body of the handshake could not be read.")
             if refusal is None:
                 response.send_switch()

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TypeAlias
 
+from ...memo import memoize_short
 from ...protocol.handshake import TOKEN
 from ..green.async_stream import is_asynchronous, send_asynchronous
 from .files import FileWrapper
@@ -72,7 +73,7 @@ def refusal_bytes(refusal: Refusal, *, head_only: bool = False) -> bytes:
     ).encode("latin-1") + (b"" if head_only else body)
 
 
-@lru_cache(maxsize=1024)
+@memoize_short(entries=1024, length=64)
 def _lower_name(name: str) -> str:
     """Return ``name`` in lower case. Raises ValueError if it isn't a header name."""
     if _NAME.fullmatch(name) is None:
@@ -100,6 +101,7 @@ class Response:
         self._length: int | None = None  # declared by the application
         self._left: int | None = None  # bytes of the declared length still to send
         self._chunked = False
+        self._is_too_long = False
         self.status = 0
         self.keep_alive = head.keep_alive
         self.headers_sent = False
@@ -169,7 +171,9 @@ class Response:
             data = b""
         elif self._left is not None:
             if len(data) > self._left:
-                self._fail_length("longer")
+                # What is too much stays here, so the next response is not misread.
+                self._log_length("longer")
+                self._is_too_long = True
                 data = data[: self._left]
             self._left -= len(data)
         self.sent += len(data)
@@ -203,7 +207,7 @@ class Response:
     def _write_more(self, data: bytes) -> bool:
         """Write a piece of the body; False if no more of it is sent."""
         self.write(data)
-        return not (self.headers_sent and (self._bodyless or (self._left == 0 and not self.keep_alive)))
+        return not (self.headers_sent and self._bodyless) and not self._is_too_long
 
     @staticmethod
     def _is_whole(result: Iterable[bytes]) -> bool:
@@ -230,6 +234,8 @@ class Response:
             else:
                 self._stream.send(head + data)
             return
+        if len(body) < self._length:
+            self.keep_alive = False
         self.write(body)
         self._finish()
 
@@ -240,14 +246,16 @@ class Response:
         if where is None:
             return False
         fd, position, count = where
-        if self._length is not None and count > self._length:
-            count = self._length
+        if self._length is not None:
+            if count < self._length:
+                self.keep_alive = False
+            count = min(count, self._length)
         head = self._make_head(count)
         self._stream.send(head, MSG_MORE)
         self.sent = count
         self.sent = self._stream.send_file(fd, position, count)
         if self.sent != (count if self._length is None else self._length):
-            self._fail_length("shorter")
+            self._fail_length()
         return True
 
     def send_error(self, refusal: Refusal) -> None:
@@ -324,10 +332,12 @@ class Response:
         if self._chunked:
             self._stream.send(b"0\r\n\r\n")
         elif self._left:
-            self._fail_length("shorter")
+            self._fail_length()
 
-    def _fail_length(self, how: str) -> None:
-        """Log that the body doesn't match its Content-Length, and close: the next response would be misread."""
-        self.keep_alive = False
-        self.complete = self.complete and how != "shorter"
+    def _fail_length(self) -> None:
+        """Close the connection, since the response is shorter than its Content-Length."""
+        self.keep_alive = self.complete = False
+        self._log_length("shorter")
+
+    def _log_length(self, how: str) -> None:
         logger.error("%s %s: the response is %s than its Content-Length", self._head.method, self._head.target, how)

@@ -14,12 +14,12 @@ WRITE_TIMEOUT = 60.0
 send_timeout)."""
 
 LINGER_SECONDS = 2.0
-LINGER_BYTES = 256 * 1024
+LINGER_BYTES = 16 * 1024 * 1024
 """How long and how much a closing connection keeps reading. Closing a socket with unread input sends a reset, which
 can discard the response before the client has read it (RFC 9112, section 9.6)."""
 
 FAIR_SHARE = 1024 * 1024
-"""Bytes that a connection may send without blocking before it yields to the others."""
+"""Bytes that a connection may send or receive without blocking before it yields to the others."""
 
 
 class Disconnected(ConnectionResetError):
@@ -31,11 +31,11 @@ class Disconnected(ConnectionResetError):
 class Stream:
     """A connection's ``wire``, read and written by the greenlet that serves it."""
 
-    __slots__ = ("_sent_since_yield", "ended", "wire")
+    __slots__ = ("_moved_since_yield", "ended", "wire")
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._sent_since_yield = 0
+        self._moved_since_yield = 0
         self.ended = False
 
     def receive(self, size: int, timeout: float, *, wait_first: bool = False) -> bytes:
@@ -48,12 +48,18 @@ class Stream:
         while True:
             if not wait_first:
                 try:
-                    return self.wire.receive(size)
+                    data = self.wire.receive(size)
                 except (BlockingIOError, InterruptedError):
                     timeout = deadline - time.monotonic()
+                else:
+                    self._moved_since_yield += len(data)
+                    if self._moved_since_yield > FAIR_SHARE:
+                        self._yield()
+                    return data
             wait_first = False
             if timeout <= 0:
                 raise TimeoutError("timed out waiting for the client")
+            self._moved_since_yield = 0
             eventlet.hubs.trampoline(self.wire.fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
 
     def send(self, data: bytes, flags: int = 0) -> None:
@@ -66,9 +72,9 @@ class Stream:
                 sent = 0
             except OSError as error:
                 raise _disconnected(str(error), len(rest)) from error
-            self._sent_since_yield += sent
+            self._moved_since_yield += sent
             if sent == len(rest):
-                if self._sent_since_yield > FAIR_SHARE:
+                if self._moved_since_yield > FAIR_SHARE:
                     self._yield()
                 return
             rest = memoryview(rest)[sent:]
@@ -88,8 +94,8 @@ class Stream:
             if not sent:
                 break
             done += sent
-            self._sent_since_yield += sent
-            if self._sent_since_yield > FAIR_SHARE:
+            self._moved_since_yield += sent
+            if self._moved_since_yield > FAIR_SHARE:
                 self._yield()
         return done
 
@@ -100,7 +106,7 @@ class Stream:
         try:
             self.wire.shut_down()
             while left > 0:
-                data = self.receive(16384, end - time.monotonic())
+                data = self.receive(64 * 1024, end - time.monotonic())
                 if not data:
                     break
                 left -= len(data)
@@ -108,11 +114,11 @@ class Stream:
             pass
 
     def _yield(self) -> None:
-        self._sent_since_yield = 0
+        self._moved_since_yield = 0
         eventlet.sleep(0)
 
     def _wait_writable(self, unsent: int) -> None:
-        self._sent_since_yield = 0
+        self._moved_since_yield = 0
         try:
             eventlet.hubs.trampoline(self.wire.fd, write=True, timeout=WRITE_TIMEOUT, timeout_exc=TimeoutError)
         except OSError as error:

@@ -192,7 +192,7 @@ def test_a_download_that_the_client_breaks_off_is_logged_as_such(served: Served,
 def test_a_response_that_fails_on_the_way_is_logged_as_such(tmp_path: Path, target: str, line: str) -> None:
     with serve(tmp_path / "log") as served:
         with served.connect() as client:
-            client.get(target)
+            client.get(target, "Connection: close")
             client.rest()
         served.wait_for_log(f"ACCESS GET {target} HTTP/1.1 {line}")
 

@@ -217,6 +217,41 @@ def test_large_unread_body_ends_the_connection(served: Served) -> None:
         assert client.ends()
 
 
+def test_a_body_that_is_not_there_yet_ends_the_connection(served: Served) -> None:
+    """The response says so; it doesn't promise what depends on the client."""
+    with served.connect() as client:
+        client.get("/", "Content-Length: 10", method="POST")
+        answer = client.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"ok", "close")
+        assert client.ends()
+
+
+def test_an_unread_chunked_body_ends_the_connection_unless_it_is_there(served: Served) -> None:
+    with served.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        assert "connection" not in client.answer().headers
+        client.get("/", CHUNKED, method="POST")
+        client.send(b"%x\r\n%b\r\n0\r\n\r\n" % (300_000, b"x" * 300_000))
+        answer = client.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"ok", "close")
+        assert client.ends()
+
+
+@pytest.mark.parametrize("size", [10, 60_000, 200_000])
+def test_a_body_that_is_read_behind_the_response_head(size: int, served: Served) -> None:
+    with served.connect() as client:
+        body = b"x" * size
+        assert client.ask("/read-behind-the-head", method="POST", body=body).body == b"it was " + body
+
+
+def test_a_malformed_body_behind_the_response_head(served: Served) -> None:
+    with served.connect() as client:
+        client.get("/", CHUNKED, method="POST")
+        client.send(b"nonsense\r\n")
+        assert client.answer().headers["connection"] == "close"
+        assert client.ends()
+
+
 def test_partly_read_body(served: Served) -> None:
     with served.connect() as client:
         assert client.ask("/read-some?size=3", method="POST", body=b"x" * 1000).body == b"xxx"

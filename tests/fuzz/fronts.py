@@ -26,7 +26,7 @@ SHORT, LONG = 1.5, 5.0
 
 # As the README has it, with connections to the server kept and shared, which is what smuggling needs.
 NGINX = """
-daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx-error.log;
+user root; daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx-error.log;
 events {{ worker_connections 4000; }}
 http {{
     access_log off;

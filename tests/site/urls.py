@@ -9,6 +9,7 @@ from django.urls import path
 
 TOPICS = (
     "async_code",
+    "bodies",
     "caches",
     "common",
     "database",

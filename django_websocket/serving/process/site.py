@@ -13,6 +13,7 @@ from ...sessions import session_watch
 from ..green import eventlet
 from ..green.install import install
 from ..green.watchdog import watch_hub
+from ..http.spool import ChunkedBodySpooler
 from .collector import tune_collector
 from .redirects import refuse_redirects
 from .server import Server
@@ -26,13 +27,14 @@ logger = logging.getLogger("django_websocket")
 
 
 class SiteServer(Server):
-    """Releases database connections at the end of each HTTP connection, runs the periodic session check, and answers
-    handshakes that lack a login.
+    """Releases database connections at the end of each HTTP connection, runs the periodic session check, answers
+    handshakes that lack a login, and receives chunked request bodies for Django.
     """
 
     def __init__(self, application: WSGIApplication, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("on_connection_end", close_opened)
-        super().__init__(refuse_redirects(application), *args, **kwargs)
+        spooled = ChunkedBodySpooler(refuse_redirects(application), settings.FILE_UPLOAD_TEMP_DIR)
+        super().__init__(spooled, *args, **kwargs)
 
     def serve(self) -> None:
         install()  # where somebody else has patched the process

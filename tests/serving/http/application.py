@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from django_websocket.channel import UPGRADE_KEY, Channel
+from django_websocket.serving.http.spool import ChunkedBodySpooler
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.server import Server
 from django_websocket.websocket import WebSocket
@@ -28,6 +29,7 @@ counts: Counter[str] = Counter()
 """What happened: closed iterables, websockets that were opened or aborted."""
 
 servers: list[Server] = []
+spoolers: list[ChunkedBodySpooler] = []
 events: dict[str, Any] = {}
 
 
@@ -86,6 +88,7 @@ def view_counts(environ: Environ, start_response: StartResponse, query: dict[str
         "connections": servers[0].connections,
         "fds": _count_descriptors(),
         "listeners": len(hub.listeners["read"]) + len(hub.listeners["write"]),
+        "spooled": sum(spooler.total for spooler in spoolers),
         **counts,
     }
     start_response("200 OK", list(TEXT))
@@ -120,6 +123,14 @@ def view_lines(environ: Environ, start_response: StartResponse, query: dict[str,
         lines = list(stream)
     start_response("200 OK", list(TEXT))
     return [b"|".join(lines)]
+
+
+def view_read_behind_the_head(
+    environ: Environ, start_response: StartResponse, query: dict[str, str]
+) -> Iterable[bytes]:
+    start_response("200 OK", list(TEXT))
+    yield b"it was "
+    yield environ["wsgi.input"].read()
 
 
 def view_late_read(environ: Environ, start_response: StartResponse, query: dict[str, str]) -> Iterable[bytes]:

@@ -14,10 +14,12 @@ import json  # noqa: E402
 import logging  # noqa: E402
 import resource  # noqa: E402
 import sys  # noqa: E402
+from typing import Any  # noqa: E402
 from wsgiref.validate import validator  # noqa: E402
 
 from django.conf import settings  # noqa: E402
 
+from django_websocket.serving.http.spool import ChunkedBodySpooler  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.server import AccessEntry, Server  # noqa: E402
 
@@ -43,8 +45,12 @@ def main() -> None:
     if "descriptors" in options:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["descriptors"],) * 2)
     [listener] = bind_sockets(options.get("address", "127.0.0.1:0"))
+    application: Any = validator(app.application) if options.get("validated") else app.application  # type: ignore[arg-type]
+    if options.get("spooled"):
+        application = ChunkedBodySpooler(application, options["spooled"])
+        app.spoolers.append(application)
     server = Server(
-        validator(app.application) if options.get("validated") else app.application,  # type: ignore[arg-type]
+        application,
         [listener],
         access_log=log_access,
         max_connections=options.get("max_connections"),

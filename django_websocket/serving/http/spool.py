@@ -1,0 +1,84 @@
+"""Receives chunked request bodies before the application runs.
+
+A chunked request has no Content-Length, and without one Django takes the body for empty: the data would be lost with a
+status of 200. So the body is received in full first, in memory or in a temporary file, and its length is declared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING
+
+from .body import RequestBody
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["ChunkedBodySpooler"]
+
+logger = logging.getLogger("django_websocket.server")
+
+MEMORY_BYTES = 64 * 1024
+"""Bytes of a body that are kept in memory; a larger one goes to a temporary file."""
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Maximum size of a chunked body in bytes; a larger one gets a 413."""
+
+MAX_TOTAL_BYTES = 1024 * 1024 * 1024
+"""Maximum bytes of all the chunked bodies of the process at a time; past it, chunked requests get a 503."""
+
+
+class ChunkedBodySpooler:
+    """WSGI middleware that gives ``application`` chunked bodies as if they had come with a Content-Length.
+
+    ``directory`` is for the temporary files; None means the system's. The server's own
+    :class:`.body.RequestBody` must be the ``wsgi.input``; it closes the temporary file after the response.
+    """
+
+    def __init__(self, application: WSGIApplication, directory: str | None = None) -> None:
+        self._application = application
+        self._directory = directory
+        self._full = False
+        self.total = 0
+        """Bytes of all bodies that are spooled at the moment."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            refusal = self._spool(environ)
+            if refusal is not None:
+                status, reason = refusal
+                start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+                return [f"{reason}\n".encode()]
+        return self._application(environ, start_response)
+
+    def _spool(self, environ: WSGIEnvironment) -> tuple[str, str] | None:
+        """Receive the body; return the status and reason of a refusal if it is too large."""
+        body: RequestBody = environ["wsgi.input"]
+        # Kept open beyond this call: the body closes it.
+        file = SpooledTemporaryFile(MEMORY_BYTES, dir=self._directory)  # noqa: SIM115
+        size = 0
+
+        def close() -> None:
+            file.close()
+            self.total -= size
+
+        body.on_close = close
+        while piece := body.receive():
+            size += len(piece)
+            self.total += len(piece)
+            if size > MAX_BYTES:
+                return "413 Content Too Large", f"A chunked request body may have {MAX_BYTES} bytes."
+            if self.total > MAX_TOTAL_BYTES:
+                if not self._full:
+                    self._full = True
+                    logger.warning("chunked request bodies hold %d bytes: refusing more", self.total)
+                return "503 Service Unavailable", "Too many request bodies are being received."
+            file.write(piece)
+        self._full = False
+        file.seek(0)
+        environ["wsgi.input"] = file
+        environ["CONTENT_LENGTH"] = str(size)
+        del environ["HTTP_TRANSFER_ENCODING"]
+        return None

@@ -69,6 +69,9 @@ class Channel(Protocol):
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call ``callback(*args)`` from the scheduler after ``seconds``; 0 means on its next iteration."""
 
+    def call_in_turn(self, callback: Callable[[], object]) -> None:
+        """Call ``callback()`` soon, for work that takes long: the calls run in order, a few in each iteration."""
+
     def park(self) -> Any:
         """Switch from the calling greenlet to the scheduler; return the value it is switched back with."""
 

@@ -18,9 +18,10 @@ from typing import Any
 
 from .channel import Channel, Timer
 from .close_codes import CloseCode
-from .exceptions import KeepaliveTimeout, ProtocolError
+from .exceptions import KeepaliveTimeout, PolicyViolation, ProtocolError
 from .options import Options
 from .outbox import Outbox
+from .pacing import Pacer
 from .protocol.connection import Connection
 from .waiter import Waiter
 
@@ -52,6 +53,7 @@ class Driver(Waiter):
         "_on_closed",
         "_options",
         "_outbox",
+        "_pacer",
         "_path",
         "_ping_id",
         "_ping_time",
@@ -92,6 +94,7 @@ class Driver(Waiter):
         self._receive = channel.receive
         self._send = channel.send
         self._outbox: Outbox | None = None
+        self._pacer: Pacer | None = None
         self._deadline: Timer | None = None
         self._is_reading = False
         self._is_shut = False
@@ -106,8 +109,8 @@ class Driver(Waiter):
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading is paused until the view takes messages."""
-        return self._connection.full
+        """Whether reading is paused, until the view takes messages or more may be inflated."""
+        return self._connection.full or self._connection.inflating
 
     @property
     def buffered_amount(self) -> int:
@@ -130,7 +133,7 @@ class Driver(Waiter):
             self._handle_events()
 
     def _watch(self) -> None:
-        if not (self._is_reading or self._is_lost or self._connection.full):
+        if not (self._is_reading or self._is_lost or self._connection.full or self._connection.inflating):
             self._is_reading = True
             self._channel.watch_readable(self._on_readable, self.drop)
 
@@ -180,7 +183,10 @@ class Driver(Waiter):
         connection.has_events = False
         if connection.pongs:
             self._take_pongs()
-        if connection.full:
+        if connection.inflating:
+            self._unwatch()
+            self._pace()
+        elif connection.full:
             # Flow control: reading stops while the queue is full, so TCP applies back-pressure.
             self._unwatch()
         if connection.pong is not None and self._outbox is None:
@@ -190,6 +196,30 @@ class Driver(Waiter):
             if connection.close_frame is not None and not connection.messages:
                 self._push(connection.take_close_frame())
             self._continue_closing()
+
+    def _pace(self) -> None:
+        """Schedule the next slice to be inflated; fail the connection if that is abuse."""
+        connection, deflate = self._connection, self._connection.deflate
+        assert deflate is not None, "compression was negotiated"
+        if self._pacer is None:
+            self._pacer = Pacer(self._channel, self._options.max_message_size, self._inflate)
+        if not self._pacer.schedule(deflate.compressed_size, deflate.inflated_size):
+            connection.fail(PolicyViolation("compressed messages inflate to too much"))
+
+    def _inflate(self) -> None:
+        """Inflate the next slice and resume the view if it waits for the message."""
+        connection = self._connection
+        if self._is_lost or not connection.inflating:
+            return
+        connection.inflate()
+        if connection.has_events:
+            self._handle_events()
+        self._watch()
+        if self._messages or connection.ended:
+            try:
+                self._on_wake()
+            except Exception:
+                logger.exception("Greenlet waiting for a websocket failed: %s", self._path)
 
     # Receiving, in the view's greenlet
 
@@ -205,7 +235,7 @@ class Driver(Waiter):
         """Check for input without blocking; let others run if there is none."""
         if self._connection.full and not self._messages:
             self.took_message()
-        if not (self._is_lost or self._connection.full) and self._feed():
+        if not (self._is_lost or self.is_paused) and self._feed():
             self._wake()
             self._consume_budget()
         else:

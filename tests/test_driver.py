@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from django_websocket import pacing
 from django_websocket.close_codes import CloseCode
 from django_websocket.driver import Driver
 from django_websocket.exceptions import ConcurrencyError, KeepaliveTimeout
 from django_websocket.options import Options, resolve_options
 from django_websocket.protocol.connection import Connection, State
+from django_websocket.protocol.deflate import INFLATE_SLICE, PerMessageDeflate
 from django_websocket.waiter import BUDGET
-from tests.protocol.client import close, frame, text
+from tests.protocol.client import close, compressed, frame, text
 from tests.worlds import World, receive_all, run_until
 
 from .worlds import world as world  # a fixture
@@ -165,6 +167,121 @@ def test_messages_that_a_lost_connection_left_are_taken_and_it_is_watched_no_mor
     world.run()
     assert taken == ["one", "two"]
     socket.peer.close()
+
+
+def send_all(socket: Socket, data: bytes) -> None:
+    """The client sends ``data``, of which no channel takes all at once."""
+    while data:
+        try:
+            data = data[socket.peer.send(data) :]
+        except BlockingIOError:
+            socket.world.run()
+
+
+def test_large_compressed_messages_come_in_order_and_reading_pauses_meanwhile(world: World) -> None:
+    socket = Socket(world, max_queue=2)
+    socket.connection.use_deflate(PerMessageDeflate())
+    socket.start()
+    pauses: list[bool] = []
+    inflate = socket.connection.inflate
+
+    class Inflating(Connection):
+        __slots__ = ()
+
+        def inflate(self) -> None:
+            pauses.append(socket.driver.is_paused)
+            inflate()
+
+    socket.connection.__class__ = Inflating
+    sizes = [MEBIBYTE, 3, 3 * INFLATE_SLICE, 100, MEBIBYTE]
+    data = b"".join(compressed(0x82, bytes(size)) + frame(0x89, bytes([number])) for number, size in enumerate(sizes))
+    taken: list[int] = []
+
+    def view() -> None:
+        while len(taken) < len(sizes):
+            if not socket.connection.messages:
+                socket.driver.park(None)
+            while socket.connection.messages:
+                taken.append(len(socket.connection.messages.pop(0)))
+                socket.driver.took_message()
+
+    world.spawn(view)
+    send_all(socket, data + close(1000))
+    socket.run_until(lambda: socket.connection.ended)
+    assert taken == sizes
+    assert len(pauses) >= (2 * MEBIBYTE + 3 * INFLATE_SLICE) // INFLATE_SLICE
+    assert all(pauses)
+    socket.driver.finish()
+    pongs = b"".join(bytes([0x8A, 1, number]) for number in range(len(sizes)))
+    socket.received(pongs + close_frame(1000))
+    socket.end()
+
+
+def test_a_view_that_polls_gets_what_is_inflated(world: World) -> None:
+    socket = Socket(world)
+    socket.connection.use_deflate(PerMessageDeflate())
+    socket.start()
+    taken: list[object] = []
+
+    def view() -> None:
+        while not socket.connection.messages:
+            socket.driver.poll()
+        taken.append(socket.connection.messages.pop(0))
+
+    socket.peer.send(compressed(0x82, bytes(MEBIBYTE)))
+    world.spawn(view)
+    socket.run_until(lambda: bool(taken))
+    assert taken == [bytes(MEBIBYTE)]
+    socket.end()
+
+
+@pytest.mark.parametrize("how", ["drop", "close", "leave"])
+def test_the_end_while_a_message_is_inflated(world: World, how: str) -> None:
+    socket = Socket(world)
+    socket.connection.use_deflate(PerMessageDeflate())
+    socket.start(compressed(0x82, bytes(MEBIBYTE)) + close(1000))
+    assert socket.driver.is_paused
+    if how == "drop":
+        socket.driver.drop()
+        world.run()
+        assert not socket.connection.messages
+        socket.peer.close()
+        return
+    if how == "close":
+        socket.driver.close(socket.connection.close(1001))
+    else:
+        socket.peer.close()
+    socket.run_until(lambda: socket.connection.ended)
+    if how == "close":
+        assert socket.connection.close_received == (1000, "")
+        assert not socket.connection.messages
+        socket.end()
+    else:
+        assert socket.connection.messages == [bytes(MEBIBYTE)]
+        socket.driver.finish()
+        socket.run_until(lambda: socket.closed == 1)
+
+
+def test_what_inflates_to_too_much_for_long_is_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "PATIENCE", 0.2)
+    monkeypatch.setattr(pacing, "BURST_MESSAGES", 1)
+    socket = Socket(world)
+    socket.connection.use_deflate(PerMessageDeflate())
+    socket.start()
+    one = compressed(0x82, bytes(MEBIBYTE))
+    for _ in range(5000):
+        try:
+            socket.peer.send(one)
+        except BlockingIOError:
+            pass
+        socket.connection.messages.clear()
+        if socket.connection.full:
+            socket.driver.took_message()
+        world.run(0.01)
+        if socket.connection.ended:
+            break
+    assert socket.connection.close_code == 1008
+    socket.end()
 
 
 def test_nothing_is_lost_where_the_channel_takes_nothing_of_a_write(world: World) -> None:

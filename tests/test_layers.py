@@ -36,6 +36,7 @@ LAYERS = [
     "channel",
     "waiter",
     "outbox",
+    "pacing",
     "driver",
     "handover",
     "websocket",

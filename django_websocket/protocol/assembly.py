@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import InvalidPayload, MessageTooBig, PolicyViolation
 
 if TYPE_CHECKING:
-    from .deflate import Inflater
+    from .deflate import Inflater, PerMessageDeflate
 
 __all__ = ["FRAGMENT_SIZE", "MAX_FRAGMENTS", "Assembly", "Message"]
 
@@ -26,15 +26,27 @@ _utf8_decode = codecs.utf_8_decode
 
 
 class Assembly:
-    """The message being received; ``inflater`` is None if it isn't compressed."""
+    """The message being received."""
 
-    __slots__ = ("_fragments", "_inflater", "_is_text", "_max_size", "_parts", "_size", "_utf8_tail", "length")
+    __slots__ = (
+        "_fragments",
+        "_has_tail",
+        "_is_text",
+        "_max_size",
+        "_parts",
+        "_size",
+        "_utf8_tail",
+        "inflater",
+        "length",
+    )
 
     def __init__(self, *, is_text: bool, inflater: Inflater | None, max_size: int) -> None:
         self.length = 0
         """Bytes of the message received so far, after decompression."""
         self._is_text = is_text
-        self._inflater = inflater
+        self.inflater = inflater
+        """None if the message isn't compressed."""
+        self._has_tail = False
         self._max_size = max_size
         self._parts: list[Any] = []  # all str or all bytes
         self._size = 0  # payload bytes according to the frame headers
@@ -48,7 +60,7 @@ class Assembly:
 
     def check_size(self, length: int) -> None:
         """Raise MessageTooBig if another ``length`` bytes of payload would exceed the limit."""
-        check_size(self._size + length, self._max_size, compressed=self._inflater is not None)
+        check_size(self._size + length, self._max_size, compressed=self.inflater is not None)
 
     def begin_frame(self, length: int) -> None:
         """Start a frame with ``length`` bytes of payload."""
@@ -56,20 +68,35 @@ class Assembly:
         self._size += length
 
     def add(self, plain: bytes) -> None:
-        """Add unmasked payload bytes. Raises InvalidPayload or MessageTooBig."""
-        if self._inflater is not None:
-            plain = self._inflater.inflate(plain, self._max_size + 1 - self.length)
-            if self.length + len(plain) > self._max_size:
-                raise MessageTooBig(f"decompressed message exceeds the limit of {self._max_size} bytes")
+        """Add unmasked payload bytes of a message that isn't compressed. Raises InvalidPayload."""
         self.length += len(plain)
         self._parts.append(self._decode(plain) if self._is_text else plain)
         if len(self._parts) >= MAX_PARTS:
             self._parts = [self._join()]
 
+    def inflate(self, deflate: PerMessageDeflate, data: bytes, *, is_last: bool) -> bool:
+        """Add ``data``, unmasked payload bytes of a compressed message; ``is_last`` if it ends there.
+
+        Inflates no more than the allowance of ``deflate``. Returns False if that may have left some; then call it again
+        without data. Raises InvalidPayload, MessageTooBig or PolicyViolation.
+        """
+        inflater = self.inflater
+        assert inflater is not None, "the message is compressed"
+        if is_last and not self._has_tail:
+            self._has_tail = True
+            data += inflater.TAIL
+        size = len(inflater.rest) + len(data)
+        plain = inflater.inflate(data, max(1, min(deflate.allowance, self._max_size + 1 - self.length)))
+        if self.length + len(plain) > self._max_size:
+            raise MessageTooBig(f"decompressed message exceeds the limit of {self._max_size} bytes")
+        deflate.compressed_size += size - len(inflater.rest)
+        deflate.inflated_size += len(plain)
+        deflate.allowance -= len(plain)
+        self.add(plain)
+        return not inflater.has_more
+
     def finish(self) -> Message:
         """Return the whole message. Raises InvalidPayload if it ends within a character."""
-        if self._inflater is not None:
-            self.add(self._inflater.TAIL)
         if self._utf8_tail:
             raise InvalidPayload("text message ends in the middle of a character")
         return self._join()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..close_codes import CloseCode
 from ..exceptions import InvalidPayload, MessageTooBig, ProtocolError
 from .assembly import Assembly, Message, check_size
+from .deflate import INFLATE_SLICE
 from .frames import (
     BINARY,
     CLOSE,
@@ -74,6 +75,7 @@ class Connection:
         "failure",
         "full",
         "has_events",
+        "inflating",
         "messages",
         "messages_received",
         "messages_sent",
@@ -93,6 +95,9 @@ class Connection:
         """Complete messages that have not been taken yet, oldest first."""
         self.full = False
         """Whether parsing is paused because the queue is full; :meth:`resume` continues once messages are taken."""
+        self.inflating = False
+        """Whether parsing is paused because enough was inflated for now; :meth:`inflate` continues. Nothing may be
+        passed to :meth:`receive_data` meanwhile."""
         self.ended = False
         """Whether input has ended: no further message will come."""
         self.can_send = True
@@ -111,8 +116,8 @@ class Connection:
         self.messages_received = 0
         self.messages_sent = 0
         self.has_events = False
-        """Set on anything other than a message: a ping, a pong, the end, or a full queue. The handler of these events
-        clears it."""
+        """Set on anything other than a message: a ping, a pong, the end, or a pause. The handler of these events clears
+        it."""
         self.pong: bytes | None = None
         """Pending pong frames, until :meth:`take_output` returns them."""
         self.pongs: list[bytes] = []
@@ -168,6 +173,27 @@ class Connection:
             self.full = False
             self.receive_data(b"")
 
+    @property
+    def deflate(self) -> PerMessageDeflate | None:
+        """The negotiated compression; None if there is none."""
+        return self._deflate
+
+    def inflate(self) -> None:
+        """Continue parsing where :attr:`inflating` paused it; never raises ProtocolError."""
+        if not self.inflating:
+            return
+        assert self._deflate is not None, "only compressed messages are inflated"
+        self.inflating = False
+        self._deflate.allowance = INFLATE_SLICE
+        self._deflate.compressed_size = self._deflate.inflated_size = 0
+        if self._assembly is not None:
+            try:
+                self._receive_payload(b"")
+            except ProtocolError as failure:
+                self.fail(failure)
+        if not self.inflating:
+            self.receive_data(b"")
+
     def receive_eof(self, error: Exception | None = None) -> None:
         """Handle the end of the TCP stream; ``error`` is the cause of an abnormal end."""
         if error is not None and not self.ended:
@@ -196,7 +222,7 @@ class Connection:
 
     def _end(self, code: int, reason: str) -> None:
         self.ended = self.has_events = True
-        self.full = False
+        self.full = self.inflating = False
         self._tail = b""
         self._assembly = None
         self.remaining = 0
@@ -219,6 +245,8 @@ class Connection:
                 self._receive_payload(chunk)
                 if self.remaining:
                     return
+                if self.inflating:
+                    break
             if messages and (
                 len(messages) >= self._max_queue or (self._queued > self._max_size and self._recount() > self._max_size)
             ):
@@ -288,6 +316,9 @@ class Connection:
                 self._receive_payload(data[start:stop])
                 if stop > end:
                     return
+                if self.inflating:
+                    pos = stop
+                    break
             pos = stop
         if pos < end:
             self._tail = data[pos:]
@@ -340,13 +371,21 @@ class Connection:
         """Process a piece of the current data frame's payload, possibly all of it or none."""
         assembly = self._assembly
         assert assembly is not None, "a payload belongs to a message"
+        plain = b""
         if chunk:
             plain = apply_mask(chunk, self._mask)
             self.remaining -= len(chunk)
             if shift := len(chunk) % 4:
                 self._mask = self._mask[shift:] + self._mask[:shift]
+        is_last = self._fin and not self.remaining
+        if assembly.inflater is not None:
+            assert self._deflate is not None, "compression was negotiated"
+            if not assembly.inflate(self._deflate, plain, is_last=is_last):
+                self.inflating = self.has_events = True
+                return
+        elif chunk:
             assembly.add(plain)
-        if self.remaining or not self._fin:
+        if not is_last:
             return
         message = assembly.finish()
         self._assembly = None

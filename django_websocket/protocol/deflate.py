@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..exceptions import InvalidPayload, PolicyViolation
 from .frames import encode_frame
 
-__all__ = ["Inflater", "PerMessageDeflate", "negotiate_deflate"]
+__all__ = ["INFLATE_SLICE", "Inflater", "PerMessageDeflate", "negotiate_deflate"]
 
 MIN_SIZE = 128
 """Messages shorter than this many bytes are sent uncompressed: compressing them costs more than it saves."""
@@ -24,17 +24,24 @@ MAX_STREAMS = 128
 """Deflate streams that a message may consist of. Each costs a decompressor and a copy of the remaining input, and may
 be two bytes long: 64 KiB of them took a tenth of a second. A legitimate client ends at most one per flush."""
 
+INFLATE_SLICE = 64 * 1024
+"""Bytes that a connection inflates before others get their turn. It takes a quarter of a millisecond."""
+
 Params = Sequence[tuple[str, str | None]]
 
 
 class Inflater:
     """Inflates one message, or all messages under context takeover."""
 
-    __slots__ = ("_streams", "_zlib")
+    __slots__ = ("_streams", "_zlib", "has_more", "rest")
 
     TAIL = SYNC_TAIL
 
     def __init__(self) -> None:
+        self.rest = b""
+        """Input that is not inflated yet."""
+        self.has_more = False
+        """Whether the latest output reached its limit, so there may be more without further input."""
         self._zlib = zlib.decompressobj(wbits=-15)
         self._streams = 0
 
@@ -43,37 +50,54 @@ class Inflater:
         self._streams = 0
 
     def inflate(self, data: bytes, limit: int) -> bytes:
-        """Inflate ``data``; return at most ``limit`` bytes, where ``limit`` is at least 1.
+        """Inflate :attr:`rest` and ``data``; return at most ``limit`` bytes, where ``limit`` is at least 1.
 
         Raises InvalidPayload if it isn't deflate data, PolicyViolation if the message has more than :data:`MAX_STREAMS`
         streams.
         """
         try:
-            output = self._zlib.decompress(data, limit)
+            output = self._zlib.decompress(self.rest + data, limit)
+            self.rest = self._zlib.unconsumed_tail
             # Section 7.2.3.5: a block with BFINAL set ends a deflate stream, and another one may follow.
             while self._zlib.eof:
                 self._streams += 1
                 if self._streams > MAX_STREAMS:
                     raise PolicyViolation(f"compressed message has more than {MAX_STREAMS} deflate streams")
-                rest = self._zlib.unused_data
+                self.rest = self._zlib.unused_data
                 self._zlib = zlib.decompressobj(wbits=-15)
-                if not rest or len(output) >= limit:
+                if not self.rest or len(output) >= limit:
                     break
-                output += self._zlib.decompress(rest, limit - len(output))
+                output += self._zlib.decompress(self.rest, limit - len(output))
+                self.rest = self._zlib.unconsumed_tail
         except zlib.error:
             raise InvalidPayload("compressed message can't be inflated") from None
+        self.has_more = len(output) >= limit
         return output
 
 
 class PerMessageDeflate:
     """The negotiated parameters, and the compressor and decompressor kept under context takeover."""
 
-    __slots__ = ("_compressor", "_inflater", "client_takeover", "server_takeover", "window_bits")
+    __slots__ = (
+        "_compressor",
+        "_inflater",
+        "allowance",
+        "client_takeover",
+        "compressed_size",
+        "inflated_size",
+        "server_takeover",
+        "window_bits",
+    )
 
     def __init__(self, *, window_bits: int = 15, server_takeover: bool = False, client_takeover: bool = False) -> None:
         self.window_bits = window_bits
         self.server_takeover = server_takeover
         self.client_takeover = client_takeover
+        self.allowance = INFLATE_SLICE
+        """Bytes that may be inflated before the next pause."""
+        self.compressed_size = 0
+        self.inflated_size = 0
+        """Payload bytes inflated since the latest pause, before and after."""
         self._compressor = None if not server_takeover else self._new_compressor()
         self._inflater = None if not client_takeover else Inflater()
 

@@ -58,6 +58,10 @@ class MemoryScheduler:
         heapq.heappush(self._calls, (self._now + seconds, next(self._order), call))
         return call
 
+    def call_in_turn(self, callback: Callable[[], object]) -> None:
+        """Call ``callback()`` in the next round."""
+        self.call_later(0, callback)
+
     def spawn(self, function: Callable[..., object], *args: Any) -> greenlet.greenlet:
         """Start ``function(*args)`` in a new greenlet, in the next round."""
         started = greenlet.greenlet(function)
@@ -194,6 +198,7 @@ class MemoryChannel:
         self.send: Callable[[bytes | memoryview], int] = outgoing.send
         self.clock = scheduler.clock
         self.call_later = scheduler.call_later
+        self.call_in_turn = scheduler.call_in_turn
         self.park = scheduler.park
         self.pause = scheduler.pause
         scheduler.add(self)

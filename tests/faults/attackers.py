@@ -9,9 +9,10 @@ import selectors
 import socket
 import sys
 import time
+import zlib
 from collections.abc import Callable
 
-from .peer import PING, PONG, TEXT, Peer, available_descriptors, frame, handshake
+from .peer import BINARY, PING, PONG, TEXT, Peer, available_descriptors, frame, handshake
 
 #: How much is sent at once.
 BURST = 65536
@@ -111,6 +112,73 @@ def firehose(port: int, seconds: float, size: int) -> None:
     flood(port, "/echo/", one * max(1, BURST // len(one)), len(one), seconds, None)
 
 
+def deflated(payload: bytes) -> bytes:
+    """A compressed message."""
+    compressor = zlib.compressobj(9, wbits=-15)
+    data = (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    one = frame(BINARY, data)
+    return bytes([one[0] | 0x40]) + one[1:]
+
+
+def inflating(port: int, count: int, seconds: float, size: int, rate: float) -> None:
+    """``count`` connections, each of which sends ``rate`` messages a second that inflate to ``size`` zeros.
+
+    Ends when the server has closed all. Prints the close codes.
+    """
+    one = deflated(bytes(size))
+    codes: list[int] = []
+    peers = {Inflating(port) for _ in range(count)}
+    begun()
+    end = time.monotonic() + seconds
+    while peers and time.monotonic() < end:
+        for peer in list(peers):
+            if (code := peer.flood(one, rate)) is not None:
+                codes.append(code)
+                peers.remove(peer)
+        time.sleep(0.002)
+    print(*codes, flush=True)
+
+
+class Inflating:
+    """One connection of :func:`inflating`."""
+
+    def __init__(self, port: int) -> None:
+        peer = Peer(port).open("/echo/", "Sec-WebSocket-Extensions: permessage-deflate")
+        self.sock = peer.sock
+        self.sock.setblocking(False)
+        self._start = time.monotonic()
+        self._sent = 0
+        self._rest = b""
+        self._received = peer.buffer
+
+    def flood(self, one: bytes, rate: float) -> int | None:
+        """Send what is due and drop what comes; returns the code once the server has closed."""
+        try:
+            while self._rest or self._sent < rate * (time.monotonic() - self._start):
+                if not self._rest:
+                    self._rest = one
+                    self._sent += 1
+                self._rest = self._rest[self.sock.send(self._rest) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return close_code(self._received)
+        try:
+            while data := self.sock.recv(BURST):
+                self._received = self._received[-200:] + data
+            return close_code(self._received)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return close_code(self._received)
+
+
+def close_code(data: bytes) -> int:
+    """The code of the close frame that ``data`` ends with; 1006 if there is none."""
+    at = data.rfind(b"\x88")
+    return int.from_bytes(data[at + 2 : at + 4], "big") if at >= 0 else 1006
+
+
 def idle(port: int, path: str) -> None:
     """One websocket that answers pings, until this process is stopped."""
     peer = Peer(port)
@@ -131,6 +199,9 @@ def main() -> None:
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
         "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),
+        "inflating": lambda: inflating(
+            port, int(arguments[1]), float(arguments[2]), int(arguments[3]), float(arguments[4])
+        ),
         "idle": lambda: idle(port, arguments[1]),
     }
     attacks[kind]()

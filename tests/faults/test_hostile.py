@@ -140,6 +140,38 @@ def test_a_firehose_leaves_timers_on_time(serving: Serving, record_property: Rec
         retried(measure, 0.05, record_property)
 
 
+@pytest.mark.heavy
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("size", [16_000, MEBI])
+@pytest.mark.parametrize("count", [5, 20])
+def test_a_compressed_flood_is_not_felt_next_door(
+    serving: Serving, record_property: Record, count: int, size: int
+) -> None:
+    with serving(settings={"WEBSOCKET_COMPRESSION": True}) as served, served.open("/echo/") as neighbour:
+
+        def measure() -> float:
+            with attack("inflating", served.port, count, 6, size, 100 * MEBI // size) as flood:
+                times = round_trips(served, neighbour, 5)
+                assert flood.stdout is not None
+                print(f"closed: {flood.stdout.readline().strip() or 'none'}; median {percentile(times, 0.5):.4f}")
+            return percentile(times, 0.99)
+
+        retried(measure, 0.05, record_property)
+        assert served.rss() < 300 * MEBI
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(300)
+def test_clients_that_keep_up_a_compressed_flood_are_closed(serving: Serving) -> None:
+    with serving(settings={"WEBSOCKET_COMPRESSION": True}) as served:
+        with attack("inflating", served.port, 3, deadline(60), MEBI, 100) as flood:
+            assert flood.stdout is not None
+            assert flood.stdout.readline().split() == ["1008"] * 3
+        served.wait_state(websockets=0)
+        assert served.log().count("compressed messages inflate to too much") == 3
+        assert served.log().count("LOG") == 3
+
+
 @pytest.mark.parametrize("size", [100, 60_000, 1_000_000])
 def test_a_busy_view_makes_tcp_push_back(serving: Serving, record_property: Record, size: int) -> None:
     """Its client sends 100 MB meanwhile, or would like to."""

@@ -67,9 +67,12 @@ def drive(connection: Connection, chunks: Iterable[bytes], max_queue: int, close
             taken += connection.messages
             connection.messages.clear()
             output += connection.take_output()
-            if not connection.full:
+            if connection.inflating:
+                connection.inflate()
+            elif connection.full:
+                connection.resume()
+            else:
                 break
-            connection.resume()
     failure, code = connection.failure, connection.close_code
     connection.receive_eof()
     assert connection.ended

@@ -8,7 +8,7 @@ from django_websocket.protocol.assembly import Message
 from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.masking import apply_mask_python
 
-__all__ = ["bomb", "close", "compressed", "deflated", "feed", "frame", "header", "text"]
+__all__ = ["bomb", "close", "compressed", "deflated", "feed", "frame", "header", "inflate_all", "text"]
 
 MASK = b"\x37\xfa\x21\x3d"
 
@@ -68,7 +68,16 @@ def feed(connection: Connection, data: bytes, step: int | None = None) -> list[M
         while True:
             taken += connection.messages
             connection.messages.clear()
-            if not connection.full:
+            if connection.inflating:
+                connection.inflate()
+            elif connection.full:
+                connection.resume()
+            else:
                 break
-            connection.resume()
     return taken
+
+
+def inflate_all(connection: Connection) -> None:
+    """Go on inflating until nothing is left to inflate."""
+    while connection.inflating:
+        connection.inflate()

@@ -11,7 +11,7 @@ from django_websocket.protocol.assembly import FRAGMENT_SIZE, MAX_FRAGMENTS
 from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.deflate import PerMessageDeflate
 
-from .client import bomb, close, compressed, feed, frame, header, text
+from .client import bomb, close, compressed, feed, frame, header, inflate_all, text
 
 MIB = 1024 * 1024
 
@@ -202,6 +202,7 @@ def test_bytes_that_wait_count_inflated() -> None:
         if connection.full:
             break
         connection.receive_data(data)
+        inflate_all(connection)
     assert connection.full
     assert len(connection.messages) <= 3
 
@@ -250,9 +251,9 @@ def test_bomb(takeover: bool, step: int | None, first: int) -> None:
 def test_bomb_in_fragments() -> None:
     payload = bomb(2 * MIB)
     connection = Connection(deflate=PerMessageDeflate())
-    connection.receive_data(frame(0x42, payload[:500]))
+    feed(connection, frame(0x42, payload[:500]))
     assert not connection.ended
-    connection.receive_data(b"".join(frame(0x00, payload[i : i + 9]) for i in range(500, len(payload), 9)))
+    feed(connection, b"".join(frame(0x00, payload[i : i + 9]) for i in range(500, len(payload), 9)))
     assert connection.close_code == 1009
 
 

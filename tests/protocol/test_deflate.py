@@ -7,8 +7,10 @@ from typing import cast
 import pytest
 
 from django_websocket.exceptions import InvalidPayload, PolicyViolation
+from django_websocket.protocol import connection as connection_module
 from django_websocket.protocol.connection import Connection
 from django_websocket.protocol.deflate import (
+    INFLATE_SLICE,
     MAX_STREAMS,
     MIN_SIZE,
     Inflater,
@@ -18,7 +20,7 @@ from django_websocket.protocol.deflate import (
 from django_websocket.protocol.frames import BINARY, TEXT
 from django_websocket.protocol.handshake import Handshake, parse_handshake
 
-from .client import compressed, deflated, feed, frame, text
+from .client import close, compressed, deflated, feed, frame, inflate_all, text
 
 # Negotiation: an offer, the answer, and the answer where this side would keep its context.
 
@@ -305,6 +307,94 @@ def test_inflater_keeps_to_its_limit() -> None:
     data = deflated(bytes(10_000))
     for limit in (1, 2, 9_999, 10_000, 10_001):
         assert Inflater().inflate(data, limit) == bytes(min(limit, 10_000))
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("step", [None, 1, 50])
+@pytest.mark.parametrize("takeover", [False, True])
+def test_slices_change_nothing_but_the_pauses(
+    monkeypatch: pytest.MonkeyPatch, size: int, step: int | None, takeover: bool
+) -> None:
+    """Several deflate streams in a message, fragments within characters, pings in between, a full queue."""
+    monkeypatch.setattr(connection_module, "INFLATE_SLICE", size)
+    deflate = agreed(takeover=takeover)
+    deflate.allowance = size
+    message = "größer" * 100
+    payload = deflated(message.encode())
+    final = zlib.compressobj(wbits=-15)
+    two_streams = final.compress(b"x" * 500) + final.flush() + deflated(b"y" * 500)
+    data = (
+        frame(0x41, payload[:9])
+        + frame(0x89, b"ping")
+        + frame(0x00, payload[9:15])
+        + frame(0x80, payload[15:])
+        + frame(0xC2, two_streams)
+        + text("plain")
+        + compressed(0x81, b"")
+        + compressed(0x82, bytes(2000))
+        + close(1000)
+    )
+    connection = Connection(max_queue=2, deflate=deflate)
+    assert feed(connection, data, step) == [message, b"x" * 500 + b"y" * 500, "plain", "", bytes(2000)]
+    assert connection.close_received == (1000, "")
+    assert connection.take_output().startswith(b"\x8a\x04ping")
+
+
+@pytest.mark.parametrize("size", [3 * INFLATE_SLICE, 3 * INFLATE_SLICE + 1])
+def test_no_more_than_a_slice_is_inflated_at_once(size: int) -> None:
+    deflate = agreed()
+    connection = Connection(deflate=deflate)
+    connection.receive_data(compressed(0x82, bytes(size)) + text("behind"))
+    pauses = sizes = 0
+    while connection.inflating:
+        assert not connection.messages
+        assert deflate.inflated_size <= INFLATE_SLICE
+        sizes += deflate.inflated_size
+        pauses += 1
+        connection.inflate()
+    assert pauses == 3
+    assert sizes == 3 * INFLATE_SLICE
+    assert connection.messages == [bytes(size), "behind"]
+
+
+def test_small_messages_share_a_slice() -> None:
+    deflate = agreed()
+    connection = Connection(max_queue=1000, deflate=deflate)
+    one = compressed(0x82, bytes(INFLATE_SLICE // 10))
+    connection.receive_data(one * 15)
+    assert connection.inflating
+    assert len(connection.messages) == 10
+    # Of the eleventh, all is received but not yet inflated.
+    assert deflate.inflated_size == INFLATE_SLICE
+    assert deflate.compressed_size < 11 * len(one)
+    connection.inflate()
+    assert len(connection.messages) == 15
+    assert not connection.inflating
+
+
+@pytest.mark.parametrize("wrong", [b"\xff\xff", bytes(3 * INFLATE_SLICE)])
+def test_an_error_found_in_a_later_slice(wrong: bytes) -> None:
+    connection = Connection(max_message_size=2 * INFLATE_SLICE, deflate=agreed())
+    compressor = zlib.compressobj(wbits=-15)
+    payload = compressor.compress(bytes(INFLATE_SLICE + 5000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    payload += wrong if len(wrong) == 2 else compressor.compress(wrong) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    connection.receive_data(frame(0xC2, payload) + text("behind"))
+    assert connection.inflating
+    inflate_all(connection)
+    assert connection.close_code == (1007 if len(wrong) == 2 else 1009)
+    assert connection.messages == []
+
+
+def test_closing_while_a_message_is_inflated() -> None:
+    connection = Connection(deflate=agreed())
+    connection.receive_data(compressed(0x82, bytes(3 * INFLATE_SLICE)) + close(1000))
+    assert connection.inflating
+    assert connection.close(1001)
+    assert connection.inflating
+    inflate_all(connection)
+    assert connection.ended
+    assert connection.messages == []
+    assert connection.close_received == (1000, "")
 
 
 # Sending

@@ -13,7 +13,7 @@ from greenlet import greenlet
 
 from ...channel import Acceptance
 from ...close_codes import CloseCode
-from ...exceptions import ConnectionClosed
+from ...exceptions import ConnectionClosed, PolicyViolation
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
 from ..green import eventlet
@@ -217,6 +217,9 @@ class Server(SocketObserver):
         """Log the close and free the connection's slot; the view may still be running."""
         if websocket.owner is not self:
             return
+        failure = websocket.connection.failure
+        if isinstance(failure, PolicyViolation) and websocket.driver is not None:
+            eventlet.spawn_n(logger.warning, "closed %s of %s: %s", websocket.path, websocket.driver.peer, failure)
         if self.websocket_log is not None:
             # In a greenlet: a log handler may wait for a lock, which the hub must not.
             eventlet.spawn_n(self._log_websocket, _closed_entry(websocket))

@@ -18,6 +18,7 @@ import greenlet
 from ...channel import Timer
 from ..green import eventlet
 from ..wire import TLSWire, Wire
+from .turns import turns_of
 
 __all__ = ["EventletChannel"]
 
@@ -95,6 +96,9 @@ class EventletChannel:
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
         timer: Timer = self._hub.schedule_call_global(seconds, callback, *args)
         return timer
+
+    def call_in_turn(self, callback: Callable[[], object]) -> None:
+        turns_of(self._hub).append(callback)
 
     def park(self) -> Any:
         hub = self._hub

@@ -39,7 +39,7 @@ def to_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
     Database connections belong to the native thread: the function's queries are not part of the caller's transaction
     and don't see its uncommitted rows, and the connections it opens are closed when it returns. So fetch rows inside it
     (``list(queryset)``), and don't pass connections, cursors or lazy querysets in or out. Nor may it use objects of the
-    green threads: the request's websocket, or the calling thread's locks, queues and sockets.
+    green threads: the calling thread's locks, queues and sockets. It may use the request's websocket, once accepted.
 
     At most 20 such calls run at a time; further ones wait. Eventlet's environment variable EVENTLET_THREADPOOL_SIZE
     changes the limit; with 0, functions are called directly. A caller that is killed or times out stops waiting at

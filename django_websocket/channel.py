@@ -28,6 +28,9 @@ class Channel(Protocol):
 
     The scheduler runs every callback in its own greenlet, so a callback must neither block nor raise. Only the
     scheduler switches to a view; other greenlets wake a view through :meth:`call_later`.
+
+    All of it belongs to the scheduler's operating system thread. Others may only use :meth:`in_own_thread` and
+    :meth:`call`.
     """
 
     receive: Callable[[int], bytes]
@@ -77,6 +80,17 @@ class Channel(Protocol):
 
     def pause(self) -> None:
         """Let everything else that is ready run once. Returns immediately in the scheduler's own greenlet."""
+
+    def in_own_thread(self) -> bool:
+        """Whether the caller runs in the scheduler's operating system thread."""
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """From another thread: call ``function(*args)`` in the scheduler's, in a greenlet, so that it may block.
+
+        Blocks the calling thread; returns what the function returns, raises what it raises. Raises
+        ConnectionAbortedError if the server has stopped, or stops before the function returns, and RuntimeError if the
+        scheduler does not take the call.
+        """
 
 
 class Acceptance(Protocol):

@@ -115,7 +115,8 @@ class Driver(Waiter):
     @property
     def buffered_amount(self) -> int:
         """Bytes that the channel has not accepted yet."""
-        return 0 if self._outbox is None else self._outbox.size
+        outbox = self._outbox  # another thread may ask
+        return 0 if outbox is None else outbox.size
 
     @property
     def seconds_open(self) -> float:

@@ -165,7 +165,10 @@ class Handover:
     def check_acceptable(self) -> None:
         """Raise what :meth:`accept` would raise immediately."""
         if not self.is_current:
-            raise RuntimeError("a websocket must be accepted in its view's greenlet before other greenlets can use it")
+            raise RuntimeError(
+                "a websocket must be accepted in its view's greenlet before other greenlets and threads can use it: "
+                "call its accept() there first"
+            )
         if self.state is State.ENDING:
             raise greenlet.GreenletExit
         if self.state is not State.RUNNING:

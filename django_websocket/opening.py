@@ -157,9 +157,9 @@ class Opening:
 
     def accept(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> None:
         """Build the 101 and park the view; returns once the websocket is open. See :meth:`.WebSocket.accept`."""
-        response = self._switching_protocols(subprotocol, headers)
         handover = self._handover
         handover.check_acceptable()
+        response = self._switching_protocols(subprotocol, headers)
         self._loan.give_back(accepting=True)
         self._response = response
         handover.accept()

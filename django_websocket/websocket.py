@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from .channel import Channel
 from .driver import Driver
@@ -32,6 +33,11 @@ class WebSocket:
 
     The first use accepts the connection; until then the view may still return an ordinary response. Any greenlet may
     send; only one at a time may wait.
+
+    Once the view has accepted, native threads may use it, too: those of :func:`~django_websocket.blocking.to_thread`,
+    of ``eventlet.tpool``, or any other. The server's thread makes their calls while they wait. A call raises
+    RuntimeError if that thread is blocked for half a minute, for example by a view that joins the very thread that
+    calls (waiting for ``to_thread`` does not block it), and :exc:`ConnectionClosed` once the server has stopped.
     """
 
     __slots__ = (
@@ -39,6 +45,7 @@ class WebSocket:
         "_accept",
         "_connection",
         "_driver",
+        "_greenlet",
         "_messages",
         "_waits_after_close",
         "handover",
@@ -71,6 +78,7 @@ class WebSocket:
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
         self._messages = self._connection.messages
         self._waits_after_close = 0
+        self._greenlet: greenlet | None = None  # the view's, since it accepted
 
     def __repr__(self) -> str:
         state = "connecting" if self._driver is None else "closed" if self.closed else "open"
@@ -95,6 +103,7 @@ class WebSocket:
                 raise HandshakeAborted()
             raise RuntimeError("the websocket was already accepted, or its view has already answered the request")
         accept(subprotocol, headers)
+        self._greenlet = getcurrent()
 
     def _accepted_driver(self) -> Driver:
         """Return the driver; accept first if necessary."""
@@ -102,6 +111,21 @@ class WebSocket:
             self.accept()
             assert self._driver is not None, "accept() returns when the socket is open"
         return self._driver
+
+    # Native threads. Before a method touches any state it compares the current greenlet with the view's, which costs a
+    # third of asking for the thread's identity: 20 ns.
+
+    def _is_elsewhere(self) -> bool:
+        """Whether the caller runs in another thread than the scheduler."""
+        return self._driver is not None and not self._driver.channel.in_own_thread()
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call ``function(*args)`` in the scheduler's thread."""
+        assert self._driver is not None, "only an open websocket has a scheduler"
+        try:
+            return self._driver.channel.call(function, *args)
+        except ConnectionAbortedError as error:
+            self._raise_closed(error)
 
     # Receiving
 
@@ -111,6 +135,8 @@ class WebSocket:
         Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet is
         waiting, :exc:`ConnectionClosed` after returning None a thousand times, and what :meth:`accept` raises.
         """
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            return cast(Message | None, self._call(self.wait, timeout))
         messages = self._messages
         driver = self._driver
         if messages:
@@ -172,6 +198,8 @@ class WebSocket:
 
         Never blocks after the accept, but lets others run if there is none.
         """
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            return self._call(self.read, fallback)
         if self._messages or self.has_messages():
             return self.wait()
         return fallback
@@ -179,6 +207,8 @@ class WebSocket:
     def count_messages(self) -> int:
         """Return the number of messages that have arrived and not been taken yet."""
         driver = self._accepted_driver()
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            return cast(int, self._call(self.count_messages))
         driver.poll()
         if not self._messages and self._connection.close_frame is not None:
             driver.finish()
@@ -213,6 +243,9 @@ class WebSocket:
         ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
         driver = self._driver or self._accepted_driver()
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            self._send_from_elsewhere(message, compress)
+            return
         connection = self._connection
         if not connection.can_send:
             driver.pause()
@@ -229,6 +262,14 @@ class WebSocket:
         except OSError as error:
             self._raise_closed(error)
 
+    def _send_from_elsewhere(self, message: object, compress: bool | None) -> None:
+        # What the caller may change, or its __str__ may do, is no matter for the scheduler's thread.
+        if isinstance(message, (bytes, bytearray, memoryview)):
+            message = bytes(message)
+        elif not isinstance(message, str):
+            message = str(message)
+        self._call(partial(self.send, message, compress=compress))
+
     def send_json(self, obj: Any, *, compress: bool | None = None) -> None:
         """Send ``obj`` as JSON text, with Django's encoder for dates, decimals, UUIDs and lazy strings.
 
@@ -239,6 +280,9 @@ class WebSocket:
     def ping(self) -> None:
         """Send a ping now; its pong updates :attr:`latency`. Raises what :meth:`send` raises."""
         driver = self._accepted_driver()
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            self._call(self.ping)
+            return
         if self._connection.state is not State.OPEN:
             self._raise_closed()
         try:
@@ -257,9 +301,20 @@ class WebSocket:
         if self._driver is None and not self._connection.ended:
             close_payload(code, reason)  # raises now, rather than after the accept
             self._accepted_driver()
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            self._close_from_elsewhere(code, reason)
+            return
         frame = self._connection.close(code, reason)
         if self._driver is not None:
             self._driver.close(frame)
+
+    def _close_from_elsewhere(self, code: int, reason: str) -> None:
+        close_payload(code, reason)
+        try:
+            if self._connection.can_send:
+                self._call(self.close, code, reason)
+        except ConnectionClosed:
+            pass  # the server has stopped
 
     def _raise_closed(self, error: OSError | None = None) -> NoReturn:
         connection = self._connection

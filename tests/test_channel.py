@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from greenlet import getcurrent
 
 from django_websocket.channel import Channel
+from tests.deadlines import deadline
 from tests.worlds import World, receive_all, run_until
 
 from .worlds import world as world  # a fixture
@@ -311,4 +313,18 @@ def test_a_peer_may_be_used_after_its_channel(world: World) -> None:
         return False
 
     run_until(world, refused)
+    peer.close()
+
+
+# Other threads
+
+
+def test_other_threads_are_told_from_the_schedulers(world: World) -> None:
+    channel, peer = world.connect()
+    assert channel.in_own_thread()
+    with ThreadPoolExecutor(1) as thread:
+        assert not thread.submit(channel.in_own_thread).result(deadline(10))
+        with pytest.raises(RuntimeError, match="takes no calls of other threads"):
+            thread.submit(channel.call, print).result(deadline(10))
+    channel.close()
     peer.close()

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -374,6 +375,24 @@ def test_a_lost_connection_is_the_cause() -> None:
     with pytest.raises(OurConnectionClosed) as caught:
         websocket.send("x")
     assert (caught.value.code, type(caught.value.__cause__)) == (1006, ConnectionResetError)
+
+
+def test_no_other_thread_touches_a_websocket_in_memory() -> None:
+    _, websocket, peer = opened_in_memory()
+    uses: list[Callable[[], object]] = [
+        websocket.wait,
+        websocket.read,
+        websocket.has_messages,
+        websocket.ping,
+        websocket.close,
+        lambda: websocket.send("x"),
+    ]
+    with ThreadPoolExecutor(1) as thread:
+        for use in uses:
+            with pytest.raises(RuntimeError, match="takes no calls of other threads"):
+                thread.submit(use).result(deadline(10))
+    websocket.send("y")
+    assert peer.receive() == b"\x81\x01y"
 
 
 # Another client library

@@ -7,6 +7,7 @@ greenlets that they wake run inside that call, which returns once nothing is lef
 from __future__ import annotations
 
 import heapq
+import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -46,6 +47,7 @@ class MemoryScheduler:
         self._order = count()
         self._channels: list[MemoryChannel] = []
         self._owner = greenlet.getcurrent()
+        self._thread = threading.get_native_id()
         self._running: greenlet.greenlet | None = None
 
     def clock(self) -> float:
@@ -133,6 +135,14 @@ class MemoryScheduler:
         finally:
             timer.cancel()
 
+    def in_own_thread(self) -> bool:
+        """Whether the caller runs in the thread that created the scheduler."""
+        return threading.get_native_id() == self._thread
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Raises RuntimeError: runs would not be deterministic."""
+        raise RuntimeError("the in-memory channel takes no calls of other threads: use it in the thread that made it")
+
     def add(self, channel: MemoryChannel) -> None:
         """Start serving ``channel``."""
         self._channels.append(channel)
@@ -201,6 +211,8 @@ class MemoryChannel:
         self.call_in_turn = scheduler.call_in_turn
         self.park = scheduler.park
         self.pause = scheduler.pause
+        self.in_own_thread = scheduler.in_own_thread
+        self.call = scheduler.call
         scheduler.add(self)
 
     def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:

@@ -19,6 +19,7 @@ TOPICS = (
     "registry",
     "rest",
     "sessions",
+    "threads",
     "transport",
     "websocket",
     "wrapped",

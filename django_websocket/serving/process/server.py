@@ -18,6 +18,7 @@ from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
 from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
+from ..green.thread_calls import ThreadCalls
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
@@ -105,6 +106,7 @@ class Server(SocketObserver):
         """Those whose socket is open or whose view is running."""
         self._keepalive = Keepalive(self)
         self._connections: set[HTTPConnection] = set()
+        self._thread_calls: ThreadCalls | None = None  # while it serves
         self._opening: set[EventletChannel] = set()  # those whose 101 is sent, for a turn of the hub
         self._open = 0
         self._refused = 0
@@ -146,7 +148,7 @@ class Server(SocketObserver):
             if not self.stopping:
                 for acceptor in self._acceptors:
                     acceptor.start()
-            with at_fork(child=self._disown):
+            with ThreadCalls() as self._thread_calls, at_fork(child=self._disown):
                 self._done.wait()
         finally:
             if not self._finished:  # KeyboardInterrupt, for example
@@ -195,7 +197,7 @@ class Server(SocketObserver):
 
     def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
         """Called once the ``101`` is sent; have the hub open the websocket on ``wire``."""
-        channel = EventletChannel(wire)
+        channel = EventletChannel(wire, self._thread_calls)
         self._opening.add(channel)
         eventlet.hubs.get_hub().schedule_call_global(0, self._open_websocket, acceptance, channel, peer, trailing)
 
@@ -252,6 +254,8 @@ class Server(SocketObserver):
     def _disown(self) -> None:
         """In a forked child: everything of the server's belongs to the parent."""
         self.disowned = True
+        if self._thread_calls is not None:
+            self._thread_calls.disown()
         owners: list[Any] = [*self._acceptors, *self._connections, *self._opening]
         owners.extend(websocket.driver.channel for websocket in self.websockets if websocket.driver is not None)
         give_up(descriptor for owner in owners if (descriptor := owner.fileno()) >= 0)

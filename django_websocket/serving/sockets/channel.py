@@ -16,7 +16,8 @@ from typing import Any
 import greenlet
 
 from ...channel import Timer
-from ..green import eventlet
+from ..green import eventlet, hub_thread
+from ..green.thread_calls import ThreadCalls
 from ..wire import TLSWire, Wire
 from .turns import turns_of
 
@@ -28,12 +29,16 @@ WRITE = hubs.hub.WRITE
 
 
 class EventletChannel:
-    """A :class:`~django_websocket.channel.Channel` over ``wire``, which it takes over."""
+    """A :class:`~django_websocket.channel.Channel` over ``wire``, which it takes over.
 
-    __slots__ = ("_hub", "_reader", "_wire", "_writer", "clock", "receive", "send")
+    ``thread_calls`` takes the calls of other threads; without it, there are none.
+    """
 
-    def __init__(self, wire: Wire) -> None:
+    __slots__ = ("_hub", "_reader", "_thread_calls", "_wire", "_writer", "clock", "receive", "send")
+
+    def __init__(self, wire: Wire, thread_calls: ThreadCalls | None = None) -> None:
         self._hub: Any = hubs.get_hub()
+        self._thread_calls = thread_calls
         self._wire = wire
         self._reader: Any = None
         self._writer: Any = None
@@ -116,3 +121,13 @@ class EventletChannel:
             self._hub.switch()
         finally:
             timer.cancel()
+
+    # Other threads
+
+    def in_own_thread(self) -> bool:
+        return hub_thread.is_current()
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._thread_calls is None:
+            raise RuntimeError("this channel takes no calls of other threads")
+        return self._thread_calls.call(function, *args)

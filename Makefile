@@ -2,7 +2,7 @@
 # make test [PYTEST_ARGS="-k handshake"]
 # make faults                tests that take minutes or both cores: floods, thousands of sockets, a real PostgreSQL
 # make compat                well-known packages, each in a project of its own
-# make soak [MINUTES=2]      open, close and break connections, then check for leaks
+# make soak [MINUTES=2]      connections and faults at random (SEED=... to have them again), then check for leaks
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +11,7 @@ PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 ADDRPORT ?=
 PYTEST_ARGS ?=
 MINUTES ?= 2
+SEED ?=
 CASES ?=
 QUICK ?=
 
@@ -27,7 +28,7 @@ faults: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m heavy $(PYTEST_ARGS)
 
 soak: $(VENV)/.stamp-test
-	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Writes docs/packages.rst.
 compat: $(VENV)/.stamp-compat

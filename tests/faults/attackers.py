@@ -180,16 +180,19 @@ def close_code(data: bytes) -> int:
 
 
 def idle(port: int, path: str) -> None:
-    """One websocket that answers pings, until this process is stopped."""
+    """One websocket that answers pings, until this process is stopped or the server drops it."""
     peer = Peer(port)
     peer.send(handshake(path))
     assert peer.head()[0] == 101
     peer.sock.settimeout(None)
     begun()
-    while True:
-        received = peer.frame()
-        if received.opcode == PING:
-            peer.send(frame(PONG, received.payload))
+    try:
+        while True:
+            received = peer.frame()
+            if received.opcode == PING:
+                peer.send(frame(PONG, received.payload))
+    except (EOFError, ConnectionError):
+        pass
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""``python -m tests.faults.soak [--minutes N] [--csv FILE]``: connections come and go, and go wrong, for a long time.
+"""``python -m tests.faults.soak [--minutes N] [--seed S] [--csv FILE]``: connections come, go and go wrong, for long.
 
-At the end the served process must hold as many file descriptors, greenlets, listeners, timers and database connections
-as after its warm-up, and its memory must be within five per cent of what it was then. Prints the curve; exits with 1 if
-something has leaked.
+What happens (:mod:`.clients`, and a database that is restarted beside them) is drawn from the seed, so that a run can
+be made again, but for the moments at which things meet. At the end the served process must hold as many file
+descriptors, greenlets, listeners, timers and database connections as after its warm-up, its memory must be within five
+per cent of what it was then, and no exception may be in its log but those that were raised on purpose. Prints the
+curve; exits with 1 if something has leaked or failed.
 """
 
 from __future__ import annotations
@@ -10,26 +12,33 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
+import secrets
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.deadlines import deadline, wait_until
 
-from .peer import PING, TEXT, close_frame, crowd, frame, handshake
+from .clients import FAULTS, Fault
+from .peer import crowd
 from .postgres import Postgres, postgres
-from .served import Served, serve
+from .served import CHAINED, TRACEBACK, Served, serve
 
 WORKERS = 24
 
 #: Seconds between two points of the curve.
 STEP = 10.0
+
+#: The share of the steps at whose end the database crashes and is started again.
+RESTART_SHARE = 0.3
 
 #: What must be back where it was.
 COUNTED = ("fds", "greenlets", "listeners", "timers", "websockets", "connections", "watched", "database")
@@ -39,7 +48,7 @@ MEMORY_SHARE = 0.05
 
 SETTINGS = {
     "WEBSOCKET_PING_INTERVAL": 1,
-    "WEBSOCKET_PING_TIMEOUT": 1,
+    "WEBSOCKET_PING_TIMEOUT": deadline(2),  # of clients that are threads of one busy process
     "WEBSOCKET_SEND_TIMEOUT": 1,
     "WEBSOCKET_CLOSE_TIMEOUT": 1,
     "WEBSOCKET_REQUEST_TIMEOUT": 1,
@@ -49,172 +58,71 @@ SETTINGS = {
     "WEBSOCKET_MAX_OUTBOX": 65536,
 }
 
-PATHS = ["/hello/", "/nowhere/", "/plain_query/", "/echo/", "/slow_response/?seconds=0.1"]
+#: Exceptions that views raise on purpose, or that a client or the database causes.
+EXPECTED = re.compile(
+    r"(ValueError|SystemExit): on purpose|AttributeError: 'list' object has no attribute 'status_code'"
+    r"|TypeError: .* returned a list|.*\b(ConnectionClosed|UnreadablePostError)\b"
+    r"|.*\b(ProgrammingError|OperationalError|InterfaceError|SessionInterrupted)\b"
+)
 
-Fault = Callable[[Served, random.Random], None]
-FAULTS: list[tuple[int, Fault]] = []
-
-
-def fault(weight: int) -> Callable[[Fault], Fault]:
-    """Register something that a client does, ``weight`` times as often as others."""
-
-    def register(function: Fault) -> Fault:
-        FAULTS.append((weight, function))
-        return function
-
-    return register
+#: The line of a traceback that names the exception.
+RAISED = re.compile(r"[A-Za-z_][\w.]*[a-z]\w*(: |$)")
 
 
-@fault(20)
-def echo(served: Served, chance: random.Random) -> None:
-    extension = ["Sec-WebSocket-Extensions: permessage-deflate"] if chance.random() < 0.3 else []
-    with served.open("/witness/", *extension) as peer:
-        for _ in range(chance.randrange(10)):
-            text = "x" * chance.choice((0, 10, 1000, 30_000))
-            peer.send_text(text)
-            if not extension:
-                assert peer.text() == text
-        peer.send(close_frame())
-        peer.gone()
+class Outages:
+    """When the database was away."""
 
+    def __init__(self) -> None:
+        self._begun = self._ended = float("-inf")
 
-@fault(5)
-def http(served: Served, chance: random.Random) -> None:
-    with served.peer() as peer:
-        for path in chance.choices(PATHS, k=4):
-            peer.get(path)
-
-
-@fault(10)
-def reset(served: Served, chance: random.Random) -> None:
-    path = chance.choice(["/echo/", "/push/", "/queries/", "/in_atomic/", "/sends_from_many/", "/leaves_greenlet/"])
-    peer = served.open(path)
-    peer.send_text("SELECT 1")
-    time.sleep(chance.choice((0, 0, 0.05)))
-    peer.reset()
-
-
-@fault(5)
-def reset_early(served: Served, chance: random.Random) -> None:
-    request = handshake("/echo/")
-    peer = served.peer()
-    peer.send(request[: chance.randrange(len(request) + 1)])
-    peer.reset()
-
-
-@fault(5)
-def half_close(served: Served, chance: random.Random) -> None:
-    with served.open(chance.choice(["/echo/", "/queries/", "/witness/"])) as peer:
-        peer.sock.shutdown(1)
-        peer.gone()
-
-
-@fault(8)
-def garbage(served: Served, chance: random.Random) -> None:
-    with served.open("/witness/") as peer:
-        peer.send_text("in order")
-        peer.send(chance.randbytes(chance.randrange(1, 2000)))
-        peer.sock.shutdown(1)
-        peer.gone()
-
-
-@fault(5)
-def garbage_early(served: Served, chance: random.Random) -> None:
-    with served.peer() as peer:
-        peer.send(chance.randbytes(chance.randrange(1, 2000)))
-        peer.sock.shutdown(1)
-        peer.gone()
-
-
-@fault(2)
-def slow_reader(served: Served, chance: random.Random) -> None:
-    with served.open("/push/", receive_buffer=4096) as peer:
-        time.sleep(1.5)
-        peer.gone()
-
-
-@fault(2)
-def frozen(served: Served, chance: random.Random) -> None:
-    with served.open("/witness/"):
-        time.sleep(3)
-
-
-@fault(2)
-def half_done(served: Served, chance: random.Random) -> None:
-    with served.peer() as peer:
-        peer.send(handshake("/echo/")[:50])
-        time.sleep(1.5)
-        peer.gone()
-
-
-@fault(8)
-def wrong_view(served: Served, chance: random.Random) -> None:
-    names = ["raises", "exits", "rubbish", "closes_twice", "sends_after_close", "leaves_greenlet", "sends_from_many"]
-    with served.open(f"/{chance.choice(names)}/") as peer:
-        peer.send_text("go")
-        peer.gone()
-
-
-@fault(3)
-def wrong_early(served: Served, chance: random.Random) -> None:
-    with served.peer() as peer:
-        peer.send(handshake(f"/{chance.choice(['raises_early', 'exits_early', 'rubbish_early', 'nowhere'])}/"))
-        assert peer.head()[0] in (404, 500)
-
-
-@fault(8)
-def database(served: Served, chance: random.Random) -> None:
-    with served.open(chance.choice(["/query_loop/", "/queries/"])) as peer:
-        for _ in range(3):
-            peer.send_text(chance.choice(["SELECT 1", "SELECT 2", "SELECT nonsense"]))
-            if peer.message().opcode != TEXT:
-                return
-            time.sleep(chance.choice((0, 0.3)))
-
-
-@fault(4)
-def session(served: Served, chance: random.Random) -> None:
-    with served.peer() as browser:
-        _, headers, _ = browser.get(f"/log_in/?name=user{chance.randrange(20)}")
-        cookie = headers["set-cookie"].partition(";")[0]
-        with served.open("/member/", f"Cookie: {cookie}") as peer:
-            peer.text()
-            if chance.random() < 0.5:
-                browser.get("/log_out/", f"Cookie: {cookie}")
-                assert peer.closing() == 4401
-
-
-@fault(2)
-def flood(served: Served, chance: random.Random) -> None:
-    with served.open("/echo/") as peer:
-        peer.sock.settimeout(2)
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        self._begun, self._ended = time.monotonic(), float("inf")
         try:
-            peer.send(frame(PING) * 20_000)
-            peer.send(frame(TEXT, b"x" * 100) * 2_000)
-        except OSError:  # nothing of the echo is read, so it may have had enough of us
-            pass
+            yield
+        finally:
+            self._ended = time.monotonic()
+
+    def touched(self, start: float) -> bool:
+        """Whether it was away at any time since ``start``, or shortly before."""
+        return self._ended > start - 1
 
 
-def work(served: Served, seed: int, stopping: threading.Event, counts: Counter[str]) -> None:
-    chance = random.Random(seed)
+def schedule(chance: random.Random) -> Iterator[tuple[Fault, random.Random]]:
+    """What one worker does, for ever. The order depends on the seed alone, not on how each client fares."""
     weights = [weight for weight, _ in FAULTS]
-    while not stopping.is_set():
+    while True:
         [(_, function)] = chance.choices(FAULTS, weights)
+        yield function, random.Random(chance.random())
+
+
+def work(
+    served: Served, chance: random.Random, stopping: threading.Event, counts: Counter[str], outages: Outages
+) -> None:
+    for function, own_chance in schedule(chance):
+        if stopping.is_set():
+            return
+        name, start = function.__name__, time.monotonic()
         try:
-            function(served, chance)
-            counts[function.__name__] += 1
+            function(served, own_chance)
+            counts[name] += 1
         except (EOFError, ConnectionError) as error:
-            counts[f"{function.__name__}: {type(error).__name__}"] += 1
+            counts[f"{name}: {type(error).__name__}"] += 1
         except Exception as error:
-            counts[f"{function.__name__} failed: {error!r:.100}"] += 1
+            if outages.touched(start):
+                counts[f"{name}: without a database"] += 1
+            else:
+                counts[f"{name} failed: {error!r:.100}"] += 1
 
 
 class Soak:
     """One run: its curve, and what came of it."""
 
-    def __init__(self, served: Served, database: Postgres, csv: Path | None) -> None:
+    def __init__(self, served: Served, database: Postgres, chance: random.Random, csv: Path | None) -> None:
         self._served = served
         self._database = database
+        self._chance = chance
+        self._outages = Outages()
         self._csv = csv
         self._start = time.monotonic()
         self._counts: Counter[str] = Counter()
@@ -240,7 +148,10 @@ class Soak:
         """Let everything happen for a while, then wait until it is over."""
         stopping = threading.Event()
         workers = [
-            threading.Thread(target=work, args=(self._served, random.randrange(2**32), stopping, self._counts))
+            threading.Thread(
+                target=work,
+                args=(self._served, random.Random(self._chance.random()), stopping, self._counts, self._outages),
+            )
             for _ in range(WORKERS)
         ]
         for worker in workers:
@@ -249,14 +160,22 @@ class Soak:
         try:
             while (left := end - time.monotonic()) > 0:
                 # A crowd beside them, which is there for half a step.
-                with crowd(self._served.port, "/echo/", random.randrange(200)):
+                with crowd(self._served.port, "/echo/", self._chance.randrange(200)):
                     time.sleep(min(STEP, left) / 2)
                 time.sleep(min(STEP, left) / 2)
                 self.look(phase)
+                if self._chance.random() < RESTART_SHARE:
+                    self._restart_database()
         finally:
             stopping.set()
             for worker in workers:
                 worker.join(deadline(60))
+
+    def _restart_database(self) -> None:
+        with self._outages():
+            self._database.stop()
+            self._database.start()
+        self._counts["database restarted"] += 1
 
     def settle(self) -> dict[str, Any]:
         """The state once nothing goes on any more."""
@@ -279,18 +198,31 @@ class Soak:
             print(f"{count:8} {name}")
             if "failed" in name:
                 problems.append(f"{count} times {name}")
+        problems += [f"in the log: {name}" for name in unexpected(self._served.log())]
         return problems
+
+
+def unexpected(log: str) -> list[str]:
+    """The exceptions in a log that nobody raised on purpose, as the last lines of their tracebacks."""
+    lines = []
+    for block in CHAINED.sub("", log).split(TRACEBACK)[1:]:
+        raised = [line for line in block.splitlines() if RAISED.match(line)]
+        if not raised or not EXPECTED.match(raised[-1]):
+            lines.append(raised[-1] if raised else block[:200])
+    return lines
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
     parser.add_argument("--csv", type=Path, help="where to write the curve")
     arguments = parser.parse_args()
     seconds = arguments.minutes * 60
+    print(f"seed {arguments.seed}", flush=True)
     log = Path(tempfile.mkstemp(prefix="soak-", suffix=".log")[1])
     with postgres() as database, serve(log, settings={**SETTINGS, **database.settings()}, migrate=True) as served:
-        soak = Soak(served, database, arguments.csv)
+        soak = Soak(served, database, random.Random(arguments.seed), arguments.csv)
         soak.load("warm-up", max(30, min(180, seconds / 4)))
         before = soak.settle()
         soak.load("load", seconds)

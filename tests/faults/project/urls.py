@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import queries, state, users, views, wrong
+from . import queries, state, trouble, users, views, wrong
 
 urlpatterns = [
     path(f"{name}/", getattr(module, name))
-    for module in (queries, state, users, views, wrong)
+    for module in (queries, state, trouble, users, views, wrong)
     for name in module.__all__
 ]

@@ -159,13 +159,15 @@ def http(data: bytes) -> None:
     (whole, answers), (split, other_answers) = serve([stream], flags), serve(pieces_of(stream, seed), flags)
     statuses = [entry.status for entry in whole.entries]
     if flags & 3:
-        assert whole.requests == split.requests
+        assert whole.requests == split.requests, (data, whole.requests, split.requests)
     else:
-        # With a body that the application left unread, it depends on what has come whether there is a next request.
-        assert all(one == other for one, other in zip(whole.requests, split.requests, strict=False))
+        # With a body that the application left unread, it depends on what has come whether it is found to be malformed,
+        # and whether there is a next request.
+        pairs = zip(whole.requests, split.requests, strict=False)
+        assert all(one[:-1] == other[:-1] for one, other in pairs), (data, whole.requests, split.requests)
     # Too much of something and something wrong may be noticed in either order.
     if flags & 3 and not any(status in (400, 414, 431) for status in statuses):
-        assert answers == other_answers
+        assert answers == other_answers, (data, answers, other_answers)
         assert statuses == [entry.status for entry in split.entries]
     assert all(200 <= status < 506 and status != 500 for status in statuses), statuses
     _, problem = disagreement(stream)

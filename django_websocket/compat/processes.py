@@ -21,6 +21,7 @@ __all__ = [
     "has_children",
     "threading_after_fork",
     "use_in_os",
+    "use_in_spawning",
     "use_selector",
     "use_semaphore",
 ]
@@ -71,6 +72,20 @@ def use_in_os(**functions: Callable[..., Any]) -> None:
     cls: Any = connection.Connection
     # Default arguments, bound when the class was created.
     cls._send.__defaults__, cls._recv.__defaults__ = (os.write,), (os.read,)
+
+
+def use_in_spawning(open_to_write: Callable[..., Any]) -> None:
+    """Make ``multiprocessing`` use ``open_to_write(fd, "wb", closefd=...)`` to send a new process its arguments.
+
+    Where processes are not forked, they come through a pipe, which ``open()`` and a blocking ``write()`` fill. Call
+    :func:`allow_forkserver` first.
+    """
+    try:
+        from multiprocessing import popen_forkserver, popen_spawn_posix
+    except ImportError:  # no forkserver on this system
+        return
+    for module in (popen_forkserver, popen_spawn_posix):
+        vars(module)["open"] = open_to_write
 
 
 def use_selector(selector: type) -> None:

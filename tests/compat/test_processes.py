@@ -77,6 +77,21 @@ def test_use_in_os() -> None:
     assert run(program).split() == ["True", "True"]
 
 
+def test_use_in_spawning() -> None:
+    """``multiprocessing`` opens the pipe for the arguments of a new process with ``open()``."""
+    program = (
+        "import multiprocessing\n"
+        "used = []\n"
+        "def open_to_write(fd, mode, closefd):\n"
+        "    used.append((mode, closefd)); return open(fd, mode, closefd=closefd)\n"
+        "processes.use_in_spawning(open_to_write)\n"
+        "for method in ('spawn', 'forkserver'):\n"
+        "    process = multiprocessing.get_context(method).Process(target=int); process.start(); process.join()\n"
+        "print(used)\n"
+    )
+    assert run(program) == "[('wb', False), ('wb', True)]"
+
+
 def test_use_selector() -> None:
     """``multiprocessing.connection.wait`` makes a ``_WaitSelector``."""
     program = (

@@ -46,6 +46,26 @@ def wait_for_file(path: str) -> bool:
     return True
 
 
+class HeldUp:
+    """It is only unpickled once the file at ``path`` exists; another says that this has begun."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _hold_up, (self.path,)
+
+
+def _hold_up(path: str) -> bool:
+    with open(f"{path}-begun", "w"):
+        pass
+    return wait_for_file(path)
+
+
+def send_length(writer: Any, held_up: bool, data: bytes) -> None:
+    writer.send(len(data))
+
+
 def ask_in_threads(host: str, count: int) -> list[str]:
     """What ``count`` threads that wait first get from the server at ``host``."""
     answers: list[str] = []

@@ -8,6 +8,7 @@ thread, and in the hub itself, these are plain system calls.
 
 from __future__ import annotations
 
+import io
 import os
 import posix
 import selectors
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 else:
     select = eventlet.patcher.original("select")
 
-__all__ = ["Selector", "read", "wait_ready", "write"]
+__all__ = ["Selector", "open_to_write", "read", "wait_ready", "write"]
 
 READ = eventlet.hubs.hub.READ
 WRITE = eventlet.hubs.hub.WRITE
@@ -63,6 +64,16 @@ def write(fd: int, data: ReadableBuffer, /) -> int:
         wait_ready([fd], WRITE)
         done += posix.write(fd, view[done : done + PIPE_BUF])
     return done
+
+
+def open_to_write(fd: int, mode: str, *, closefd: bool) -> io.BufferedWriter:
+    """``open(fd, "wb", closefd=closefd)``, whose writes wait in the hub."""
+    return io.BufferedWriter(_GreenFile(fd, mode, closefd=closefd))
+
+
+class _GreenFile(io.FileIO):
+    def write(self, data: ReadableBuffer, /) -> int:
+        return write(self.fileno(), data)
 
 
 def can_wait() -> bool:

@@ -40,6 +40,7 @@ def install() -> None:
     )
     processes.use_selector(descriptors.Selector)
     processes.allow_forkserver()
+    processes.use_in_spawning(descriptors.open_to_write)
     processes.use_semaphore(GreenSemaphore)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deadlines import wait_until
+from tests.deadlines import deadline, wait_until
 from tests.site.running import Site, serve_site
 
 FORKING = ["process", "queue", "pool", "closed_pool", "executor"]
@@ -86,6 +86,22 @@ def test_more_than_a_pipe_holds(site: Site, tmp_path: Path) -> None:
             assert websocket.recv() == str(number)
         file.touch()
         assert result.result() == [True, *[300_000] * 4]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_arguments_larger_than_a_pipe(site: Site, tmp_path: Path, method: str) -> None:
+    """Who starts a process that reads slowly doesn't hold up the others."""
+    file = tmp_path / "go-on"
+    with ThreadPoolExecutor(1) as client, site.connect("/common/echo/") as websocket:
+        result = client.submit(site.get_json, f"/processes/spawns_large/?method={method}&file={file}")
+        try:
+            wait_until((tmp_path / "go-on-begun").exists, what="the process has started")
+            for number in range(50):
+                websocket.send(str(number))
+                assert websocket.recv(deadline(10)) == str(number)
+        finally:
+            file.touch()
+        assert result.result(deadline(20)) == [1_000_000, 0]
 
 
 def test_a_signal_to_a_child_is_none_to_the_server(site: Site) -> None:

@@ -176,6 +176,20 @@ def large(request: HttpRequest) -> JsonResponse:
         return JsonResponse([busy.get(), *found], safe=False)
 
 
+def spawns_large(request: HttpRequest) -> JsonResponse:
+    """Give a new process more than a pipe holds. It reads the rest when a file exists."""
+    context: Any = multiprocessing.get_context(request.GET["method"])
+    reader, writer = context.Pipe(duplex=False)
+    arguments = (writer, work.HeldUp(request.GET["file"]), b"x" * 1_000_000)
+    child = context.Process(target=work.send_length, args=arguments)
+    child.start()
+    writer.close()
+    found = reader.recv()
+    child.join()
+    reader.close()
+    return JsonResponse([found, child.exitcode], safe=False)
+
+
 def falls_through(request: HttpRequest) -> HttpResponse:
     """The child returns from the view as the parent does; ``how`` it leaves otherwise."""
     child = os.fork()
@@ -254,6 +268,7 @@ VIEWS = (
     "large",
     "preexec",
     "socket_forks",
+    "spawns_large",
     "start",
     "terminate",
     "waits",

@@ -67,10 +67,13 @@ class Channel(Protocol):
         """Close the stream and stop watching it. Raises nothing."""
 
     def clock(self) -> float:
-        """Seconds on a monotonic clock."""
+        """Seconds on a monotonic clock, which may leave out time in which the process could not run."""
 
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Call ``callback(*args)`` from the scheduler after ``seconds``; 0 means on its next iteration."""
+        """Call ``callback(*args)`` from the scheduler after ``seconds``; 0 means on its next iteration.
+
+        Other deadlines count by :meth:`clock`, and input that has arrived before them is received first.
+        """
 
     def call_in_turn(self, callback: Callable[[], object]) -> None:
         """Call ``callback()`` soon, for work that takes long: the calls run in order, a few in each iteration."""

@@ -3,7 +3,7 @@
 Code that waits in C without being patched for green threads (a database driver, ``time.sleep`` of an extension, a lock)
 or computes for long stalls every socket of the process. The watchdog logs what it was.
 
-The hub records when it starts and stops waiting for events; this is the only cost on the hot path. It shows how long a
+:mod:`.stalls` measures when the hub starts and stops waiting for events. It shows how long a
 turn took, but only afterwards; what took so long must be found while it lasts, by a native thread. That thread must not
 use locks of green threads, so it leaves its finding for the hub to log. Each wake-up takes 100 to 200 µs of processor
 time on an idle machine, so it checks often only for a while after the start and after each slow turn.
@@ -16,7 +16,7 @@ import logging
 import posix
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import eventlet
 from .forks import at_fork
+from .stalls import WAITING, StallMeter, meter_of
 
 if TYPE_CHECKING:
     import threading
@@ -55,8 +56,6 @@ LOG_SECONDS = 60.0
 FRAMES = 15
 """Number of innermost calls to show."""
 
-WAITING = float("inf")
-
 
 @contextmanager
 def watch_hub(limit: float | None, *, attentive: bool = False) -> Iterator[None]:
@@ -66,17 +65,18 @@ def watch_hub(limit: float | None, *, attentive: bool = False) -> Iterator[None]
     minute of processor time a day. The hubs for ``select`` and ``kqueue`` don't expose when they wait, so they are not
     watched.
     """
-    hub: Any = eventlet.hubs.get_hub()
-    if limit is None or not hasattr(hub, "do_poll"):
+    meter = meter_of(eventlet.hubs.get_hub())
+    if limit is None or not meter.can_measure:
         yield
         return
-    watchdog = _Watchdog(hub, limit, WAITING if attentive else FIRST_SECONDS)
-    watchdog.start()
-    try:
-        with at_fork(before=watchdog.pause, parent=watchdog.resume, child=watchdog.forget):
-            yield
-    finally:
-        watchdog.stop()
+    watchdog = _Watchdog(meter, limit, WAITING if attentive else FIRST_SECONDS)
+    with meter.measuring():
+        watchdog.start()
+        try:
+            with at_fork(before=watchdog.pause, parent=watchdog.resume, child=watchdog.forget):
+                yield
+        finally:
+            watchdog.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,10 @@ class _Finding:
 
 
 class _Watchdog:
-    def __init__(self, hub: Any, limit: float, first_seconds: float) -> None:
-        self._hub = hub
+    def __init__(self, meter: StallMeter, limit: float, first_seconds: float) -> None:
+        self._meter = meter
         self._limit = limit
-        self._turn: Callable[[], float] = lambda: WAITING
-        """Returns when the hub's turn began; infinity while the hub waits."""
+        self._turn = meter.turn_began
         self._hub_thread = threading.get_ident()
         self._finding: _Finding | None = None
         self._attentive_until = time.monotonic() + first_seconds
@@ -107,20 +106,16 @@ class _Watchdog:
     # In the hub's thread
 
     def start(self) -> None:
-        self._watch_polling()
+        self._meter.watch(self._limit, self._on_late_turn)
         self.resume()
 
     def stop(self) -> None:
-        self.leave_hub()
+        self._meter.unwatch()
         self.pause()
-
-    def leave_hub(self) -> None:
-        vars(self._hub).pop("do_poll", None)
-        self._turn = lambda: WAITING
 
     def forget(self) -> None:
         """Stop watching in a forked child, which has neither the thread nor a server."""
-        self.leave_hub()
+        self._meter.unwatch()
         self._thread = None
 
     def resume(self) -> None:
@@ -140,24 +135,6 @@ class _Watchdog:
     def _rouse(self) -> None:
         if self._wake.locked():
             self._wake.release()
-
-    def _watch_polling(self) -> None:
-        hub, limit, clock, waiting = self._hub, self._limit, time.monotonic, WAITING
-        # With epoll, the hub's method does nothing else.
-        poll = hub.poll.poll if type(hub).__module__ == "eventlet.hubs.epolls" else hub.do_poll
-        began = waiting  # a closure variable, like the others on this hot path
-
-        def do_poll(seconds: float) -> Any:
-            nonlocal began
-            if clock() - began > limit:
-                self._on_late_turn(began)
-            began = waiting
-            events = poll(seconds)
-            began = clock()
-            return events
-
-        hub.do_poll = do_poll
-        self._turn = lambda: began
 
     def _on_late_turn(self, began: float) -> None:
         now = time.monotonic()

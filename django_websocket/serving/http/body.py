@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 from .chunked import ChunkedDecoder, MalformedBody
@@ -127,11 +126,11 @@ class RequestBody:
         return self.complete
 
     def _receive_rest(self) -> None:
-        end = time.monotonic() + REST_SECONDS
+        end = self._stream.clock() + REST_SECONDS
         limit = self._received + REST_BYTES
         try:
             while not self.complete and self._received <= limit:
-                received = self._ahead or self._receive(end - time.monotonic())
+                received = self._ahead or self._receive(end - self._stream.clock())
                 self._ahead = b""
                 self._buffer += self._decode(received)
         except TimeoutError:
@@ -188,7 +187,7 @@ class RequestBody:
             self.awaits_continue = False
             self._stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         # Only time spent waiting for the client counts, not the application's.
-        start = time.monotonic()
+        start = self._stream.clock()
         try:
             data = self._stream.receive(RECEIVE_SIZE, timeout)
         except TimeoutError:
@@ -196,7 +195,7 @@ class RequestBody:
         except OSError as error:
             raise Disconnected(str(error)) from error
         finally:
-            self._waited += time.monotonic() - start
+            self._waited += self._stream.clock() - start
         if not data:
             raise Disconnected("the client disconnected before the end of its request")
         self._received += len(data)

@@ -141,7 +141,7 @@ class HTTPConnection:
             self._greenlet.throw(GreenletExit)
 
     def _serve(self) -> Switch | None:
-        deadline = time.monotonic() + self._server.request_timeout
+        deadline = self._stream.clock() + self._server.request_timeout
         while True:
             head = self._read_head(deadline)
             if head is None:
@@ -165,7 +165,7 @@ class HTTPConnection:
         timeout = self._server.request_timeout
         wait_first = not deadline and not received
         if received and not deadline:
-            deadline = time.monotonic() + timeout
+            deadline = self._stream.clock() + timeout
         self.idle = not received
         while True:
             if received:
@@ -177,7 +177,7 @@ class HTTPConnection:
                     return refusal
                 scanned = len(received)
             try:
-                left = deadline - time.monotonic() if deadline else KEEP_ALIVE_TIMEOUT
+                left = deadline - self._stream.clock() if deadline else KEEP_ALIVE_TIMEOUT
                 data = self._stream.receive(RECEIVE_SIZE, left, wait_first=wait_first)
             except TimeoutError:
                 # A lone CRLF is what old clients send after a body (section 2.2), not the start of a request.
@@ -185,7 +185,7 @@ class HTTPConnection:
             if not data:
                 return None
             if not deadline:
-                deadline = time.monotonic() + timeout
+                deadline = self._stream.clock() + timeout
             self.idle = wait_first = False
             if not received:
                 received = data

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+
+from greenlet import getcurrent
 
 from ..green import eventlet
+from ..green.stalls import meter_of
 from ..wire import Wire
 
 __all__ = ["Disconnected", "Stream"]
@@ -31,11 +34,14 @@ class Disconnected(ConnectionResetError):
 class Stream:
     """A connection's ``wire``, read and written by the greenlet that serves it."""
 
-    __slots__ = ("_moved_since_yield", "ended", "wire")
+    __slots__ = ("_moved_since_yield", "_stalls", "clock", "ended", "wire")
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self._moved_since_yield = 0
+        self._stalls = meter_of(eventlet.hubs.get_hub())
+        self.clock: Callable[[], float] = self._stalls.clock
+        """What deadlines are measured with; see :attr:`.StallMeter.clock`."""
         self.ended = False
 
     def receive(self, size: int, timeout: float, *, wait_first: bool = False) -> bytes:
@@ -44,13 +50,13 @@ class Stream:
         Raises TimeoutError after ``timeout`` seconds, any other OSError if the connection is lost. ``wait_first``
         skips the first attempt where no data is expected yet.
         """
-        deadline = time.monotonic() + timeout
+        deadline = self.clock() + timeout
         while True:
             if not wait_first:
                 try:
                     data = self.wire.receive(size)
                 except (BlockingIOError, InterruptedError):
-                    timeout = deadline - time.monotonic()
+                    timeout = deadline - self.clock()
                 else:
                     self._moved_since_yield += len(data)
                     if self._moved_since_yield > FAIR_SHARE:
@@ -60,7 +66,7 @@ class Stream:
             if timeout <= 0:
                 raise TimeoutError("timed out waiting for the client")
             self._moved_since_yield = 0
-            eventlet.hubs.trampoline(self.wire.fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
+            self._wait(timeout, read=True)
 
     def send(self, data: bytes, flags: int = 0) -> None:
         """Send all of ``data``, blocking until the kernel has it. Raises :exc:`Disconnected`."""
@@ -101,12 +107,12 @@ class Stream:
 
     def linger(self) -> None:
         """Half-close, then discard input for a while so that the client can read the response before the close."""
-        end = time.monotonic() + LINGER_SECONDS
+        end = self.clock() + LINGER_SECONDS
         left = LINGER_BYTES
         try:
             self.wire.shut_down()
             while left > 0:
-                data = self.receive(64 * 1024, end - time.monotonic())
+                data = self.receive(64 * 1024, end - self.clock())
                 if not data:
                     break
                 left -= len(data)
@@ -120,9 +126,16 @@ class Stream:
     def _wait_writable(self, unsent: int) -> None:
         self._moved_since_yield = 0
         try:
-            eventlet.hubs.trampoline(self.wire.fd, write=True, timeout=WRITE_TIMEOUT, timeout_exc=TimeoutError)
+            self._wait(WRITE_TIMEOUT, write=True)
         except OSError as error:
             raise _disconnected("the client doesn't read", unsent) from error
+
+    def _wait(self, timeout: float, *, read: bool = False, write: bool = False) -> None:
+        timer = self._stalls.call_at_deadline(timeout, getcurrent().throw, TimeoutError)
+        try:
+            eventlet.hubs.trampoline(self.wire.fd, read=read, write=write)
+        finally:
+            timer.cancel()
 
 
 def _disconnected(reason: str, unsent: int) -> Disconnected:

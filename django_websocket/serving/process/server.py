@@ -18,6 +18,7 @@ from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
 from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
+from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
@@ -148,7 +149,11 @@ class Server(SocketObserver):
             if not self.stopping:
                 for acceptor in self._acceptors:
                     acceptor.start()
-            with ThreadCalls() as self._thread_calls, at_fork(child=self._disown):
+            with (
+                meter_of(eventlet.hubs.get_hub()).measuring(),
+                ThreadCalls() as self._thread_calls,
+                at_fork(child=self._disown),
+            ):
                 self._done.wait()
         finally:
             if not self._finished:  # KeyboardInterrupt, for example

@@ -17,6 +17,7 @@ import greenlet
 
 from ...channel import Timer
 from ..green import eventlet, hub_thread
+from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
 from ..wire import TLSWire, Wire
 from .turns import turns_of
@@ -34,7 +35,7 @@ class EventletChannel:
     ``thread_calls`` takes the calls of other threads; without it, there are none.
     """
 
-    __slots__ = ("_hub", "_reader", "_thread_calls", "_wire", "_writer", "clock", "receive", "send")
+    __slots__ = ("_hub", "_reader", "_stalls", "_thread_calls", "_wire", "_writer", "clock", "receive", "send")
 
     def __init__(self, wire: Wire, thread_calls: ThreadCalls | None = None) -> None:
         self._hub: Any = hubs.get_hub()
@@ -44,7 +45,8 @@ class EventletChannel:
         self._writer: Any = None
         self.receive = wire.receive
         self.send = wire.send
-        self.clock: Callable[[], float] = self._hub.clock
+        self._stalls = meter_of(self._hub)
+        self.clock: Callable[[], float] = self._stalls.clock
 
     def fileno(self) -> int:
         """The socket's descriptor, -1 once it is closed."""
@@ -99,7 +101,9 @@ class EventletChannel:
     # Scheduling
 
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
-        timer: Timer = self._hub.schedule_call_global(seconds, callback, *args)
+        if seconds > 0:
+            return self._stalls.call_at_deadline(seconds, callback, *args)
+        timer: Timer = self._hub.schedule_call_global(0, callback, *args)
         return timer
 
     def call_in_turn(self, callback: Callable[[], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from django_websocket import ConnectionClosed, require_websocket
 from django_websocket.request import WebSocketRequest
@@ -13,14 +14,17 @@ from django_websocket.serving.patch import eventlet
 from .state import told
 
 __all__ = [
+    "block",
     "busy",
     "close_by_itself",
     "echo",
     "endless",
     "finishing",
     "hello",
+    "impatient",
     "latency",
     "push",
+    "size",
     "slow_response",
     "witness",
 ]
@@ -33,6 +37,17 @@ def hello(request: HttpRequest) -> HttpResponse:
 def slow_response(request: HttpRequest) -> HttpResponse:
     time.sleep(float(request.GET["seconds"]))
     return HttpResponse("done")
+
+
+def block(request: HttpRequest) -> HttpResponse:
+    """Holds up the whole process for ``?seconds``."""
+    eventlet.patcher.original("time").sleep(float(request.GET["seconds"]))
+    return HttpResponse("done")
+
+
+@csrf_exempt
+def size(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(len(request.body)))
 
 
 @require_websocket
@@ -65,6 +80,19 @@ def latency(request: WebSocketRequest) -> None:
         while websocket.latency is None:
             websocket.wait(0.01) if websocket.has_messages() else time.sleep(0.01)
         websocket.send(f"{websocket.latency:.6f}")
+
+
+@require_websocket
+def impatient(request: WebSocketRequest) -> None:
+    """Waits for ``?seconds`` and sends what it got, or "TimeoutError"."""
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.send("waiting")
+    try:
+        message = websocket.wait(float(request.GET["seconds"]))
+    except TimeoutError:
+        message = "TimeoutError"
+    websocket.send(message)
 
 
 @require_websocket

@@ -1,0 +1,172 @@
+"""Deadlines that clients are not charged for while the process could not serve them.
+
+A call that blocks in C, or SIGSTOP, stalls the process: nothing that clients send meanwhile is read. When it goes on,
+eventlet's hub runs the timers before it polls, so each deadline that has passed would take effect before the answer
+that has long arrived is read. Therefore
+
+* time spent in a stall does not count (:attr:`StallMeter.clock`);
+* a deadline takes effect only after the hub has polled once more (:meth:`StallMeter.call_at_deadline`).
+
+The hub's own timers, and with them ``eventlet.sleep`` and ``eventlet.Timeout``, are as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...channel import Timer
+from . import eventlet
+from .forks import at_fork
+
+if TYPE_CHECKING:
+    import time
+else:
+    time = eventlet.patcher.original("time")
+
+__all__ = ["GRACE", "LONGEST_TURN", "WAITING", "StallMeter", "meter_of"]
+
+LONGEST_TURN = 0.25
+"""Seconds; what a turn of the hub takes beyond them is a stall."""
+
+GRACE = 1.0
+"""Seconds that are left at least, once, of a deadline that a stall has interrupted: the hub may have to poll several
+times, and a client to send what it could not while our buffers were full."""
+
+WAITING = float("inf")
+"""When a turn began, while the hub waits for events."""
+
+_ATTRIBUTE = "_django_websocket_stalls"
+
+
+class StallMeter:
+    """Measures the turns of ``hub``. Only one of each hub; see :func:`meter_of`."""
+
+    def __init__(self, hub: Any) -> None:
+        self.hub = hub
+        self._users = 0
+        self._watcher: tuple[float, Callable[[float], None]] | None = None
+        # Closures, because one of them is called in each of the hub's turns.
+        monotonic, waiting, longest = time.monotonic, WAITING, LONGEST_TURN
+        began, stalled = waiting, 0.0
+        poll: Any = None
+
+        def do_poll(seconds: float) -> Any:
+            nonlocal began, stalled
+            now = monotonic()
+            if now - began > longest:
+                stalled += now - began - longest
+            if self._watcher is not None and now - began > self._watcher[0]:
+                self._watcher[1](began)
+            began = waiting
+            events = poll(seconds)
+            began = monotonic()
+            if began - now > seconds + longest:
+                stalled += began - now - seconds - longest
+            return events
+
+        def clock() -> float:
+            """Seconds on a monotonic clock that stands still in a stall."""
+            now = monotonic()
+            return (now if now - began < longest else began + longest) - stalled
+
+        def install() -> None:
+            nonlocal poll
+            # With epoll, the hub's method does nothing else.
+            poll = hub.poll.poll if type(hub).__module__ == "eventlet.hubs.epolls" else hub.do_poll
+            hub.do_poll = do_poll
+
+        def uninstall() -> None:
+            nonlocal began
+            vars(hub).pop("do_poll", None)
+            began = waiting
+
+        self.clock = clock
+        self.turn_began: Callable[[], float] = lambda: began
+        """When the hub's turn began, by the system's monotonic clock; :data:`WAITING` while it waits."""
+        self.stalled: Callable[[], float] = lambda: stalled
+        """Seconds of all stalls that are over."""
+        self._install, self._uninstall = install, uninstall
+
+    @property
+    def can_measure(self) -> bool:
+        """Whether the hub exposes when it waits; those for ``select`` and ``kqueue`` don't."""
+        return hasattr(self.hub, "do_poll")
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Measure while the context is open. Without it, the clock is the plain one. Contexts may overlap."""
+        if not self.can_measure:
+            yield
+            return
+        self._users += 1
+        if self._users == 1:
+            self._install()
+        try:
+            with at_fork(child=self._forget):
+                yield
+        finally:
+            if self._users:
+                self._users -= 1
+                if not self._users:
+                    self._uninstall()
+
+    def _forget(self) -> None:
+        """In a forked child: the hub polls another descriptor, and no server runs."""
+        self._users = 0
+        self._uninstall()
+
+    def watch(self, limit: float, on_late_turn: Callable[[float], None]) -> None:
+        """Call ``on_late_turn(began)`` at the end of each turn that took more than ``limit`` seconds."""
+        self._watcher = (limit, on_late_turn)
+
+    def unwatch(self) -> None:
+        """Undo :meth:`watch`."""
+        self._watcher = None
+
+    def call_at_deadline(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Have the hub call ``callback(*args)`` when ``seconds`` have passed by :attr:`clock`, but not before it has
+        polled for events behind them.
+        """
+        timer = _Deadline(seconds, callback, *args)
+        timer.start(self)
+        return timer
+
+
+class _Deadline(eventlet.hubs.timer.Timer):  # type: ignore[misc]  # eventlet has no types
+    """A timer that checks, when the hub calls it, whether its deadline has passed."""
+
+    _has_polled = False
+    _has_grace = True
+
+    def start(self, meter: StallMeter) -> None:
+        """Schedule it for ``seconds`` from now."""
+        self._meter = meter
+        self._stalled = meter.stalled()
+        self._due: float = meter.hub.add_timer(self)
+
+    def __call__(self, *args: Any) -> None:
+        if self.called:
+            return
+        meter, now = self._meter, time.monotonic()
+        stalled = meter.stalled()
+        left = self._due + stalled - self._stalled - now
+        if self._has_polled and self._has_grace and stalled != self._stalled:
+            self._has_grace = False
+            left = max(left, GRACE)
+            self._due, self._stalled = now + left, stalled
+        if self._has_polled and left <= 0:
+            super().__call__()
+            return
+        self._has_polled = left <= 0
+        self.seconds = max(left, 0.0)
+        meter.hub.add_timer(self)
+
+
+def meter_of(hub: Any) -> StallMeter:
+    """The meter of ``hub``."""
+    meter: StallMeter | None = vars(hub).get(_ATTRIBUTE)
+    if meter is None:
+        meter = vars(hub)[_ATTRIBUTE] = StallMeter(hub)
+    return meter

@@ -81,8 +81,11 @@ class Channel(Protocol):
     def park(self) -> Any:
         """Switch from the calling greenlet to the scheduler; return the value it is switched back with."""
 
-    def pause(self) -> None:
-        """Let everything else that is ready run once. Returns immediately in the scheduler's own greenlet."""
+    def pause(self, seconds: float = 0) -> None:
+        """Let everything else that is ready run once, and whatever else for ``seconds``.
+
+        Returns immediately in the scheduler's own greenlet.
+        """
 
     def in_own_thread(self) -> bool:
         """Whether the caller runs in the scheduler's operating system thread."""

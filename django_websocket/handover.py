@@ -23,7 +23,7 @@ import contextvars
 import logging
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import greenlet
 
@@ -32,6 +32,10 @@ from .compat.event_loops import outside_loop
 __all__ = ["ACCEPTED", "Handover", "State"]
 
 logger = logging.getLogger("django_websocket")
+
+
+_abandoned: list[greenlet.greenlet] = []
+"""Kept, because a greenlet without references is resumed with GreenletExit."""
 
 
 class State(Enum):
@@ -151,6 +155,12 @@ class Handover:
                 greenlet.getcurrent().parent = starter
             del error  # its traceback refers to this frame
             return
+        try:
+            self._call_on_end(result, error)
+        finally:
+            del error  # its traceback refers to this frame
+
+    def _call_on_end(self, result: Any, error: BaseException | None) -> None:
         on_end, self._on_end = self._on_end, None
         try:
             if on_end is not None:
@@ -161,6 +171,21 @@ class Handover:
             del error  # its traceback refers to this frame
             self.state = State.ENDED
             self._greenlet = None
+
+    def abandon(self) -> NoReturn:
+        """End the calling view, which swallows every exception: it counts as returned, and never runs again.
+
+        Its frames can't be unwound, so their memory is lost.
+        """
+        assert self.is_current, "only a view can abandon itself"
+        self._call_on_end(None, None)
+        current = greenlet.getcurrent()
+        _abandoned.append(current)
+        while True:
+            try:
+                outside_loop((current.parent or current).switch)
+            except BaseException:
+                pass  # a timeout of its own, for example
 
     def check_acceptable(self) -> None:
         """Raise what :meth:`accept` would raise immediately."""

@@ -64,10 +64,10 @@ class Waiter:
         if waiter is not None:
             waiter.switch(True)
 
-    def pause(self) -> None:
-        """Reset the budget and let others run."""
+    def pause(self, seconds: float = 0) -> None:
+        """Reset the budget and let others run, for ``seconds`` at least."""
         self._budget = BUDGET
-        self._channel.pause()
+        self._channel.pause(seconds)
 
     def _consume_budget(self) -> None:
         """Count one message; let others run once the budget is spent."""

@@ -124,12 +124,12 @@ class MemoryScheduler:
         greenlet.getcurrent().parent = running
         return running.switch()
 
-    def pause(self) -> None:
-        """Let everything else that is ready run once."""
+    def pause(self, seconds: float = 0) -> None:
+        """Let everything else that is ready run once, and whatever else for ``seconds``."""
         current = greenlet.getcurrent()
         if self._running is None or current is self._running:
             return
-        timer = self.call_later(0, current.switch)
+        timer = self.call_later(seconds, current.switch)
         try:
             self.park()
         finally:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
-from .peer import CLOSE, TEXT, Peer, frame, handshake
+from tests.deadlines import wait_until
+
+from .peer import CLOSE, TEXT, Peer, close_frame, frame, handshake
 from .served import Served
+
+Serving = Callable[..., AbstractContextManager[Served]]
 
 
 @pytest.fixture
@@ -132,3 +141,77 @@ def test_an_error_of_the_database_is_an_exception_like_others(served: Served) ->
         peer.send_text("SELECT nonsense")
         assert peer.closing() == 1011
     assert served.tracebacks("OperationalError") == 1
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> dict[str, object]:
+    """Settings with a database that has tables, and a descriptor for each connection."""
+    return {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "database")}}}
+
+
+def processor_seconds(served: Served) -> float:
+    fields = Path(f"/proc/{served.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idles(served: Served) -> bool:
+    """Whether the process does next to nothing for half a second."""
+    before = processor_seconds(served)
+    time.sleep(0.5)
+    return processor_seconds(served) - before < 0.2
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+@pytest.mark.parametrize("use", ["wait", "send"])
+def test_a_view_that_ignores_every_error_is_stopped(serving: Serving, tmp_path: Path, use: str, end: str) -> None:
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "database")}
+    with (
+        serving(settings={"DATABASES": {"default": database}}, migrate=True) as served,
+        served.open("/echo/") as neighbour,
+    ):
+        before = served.state()
+        peer = served.open(f"/swallows/?use={use}")
+        assert peer.text() == "begun"
+        if end == "close":
+            peer.send(close_frame(1000))
+            assert peer.gone()
+        else:
+            peer.reset()
+        served.wait_logged("Websocket view ignores every error of its closed connection, and was stopped: /swallows/")
+        served.wait_state(websockets=1)
+        served.wait_state(fds=before["fds"])  # that of the database is closed, too
+        wait_until(lambda: idles(served), 10, "an idle process")
+        assert served.log().count("LOG") == 1
+        neighbour.send_text("still here")
+        assert neighbour.text() == "still here"
+        neighbour.send(close_frame(1000))
+        assert neighbour.gone()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.wait_end(10) == (0, "ended")
+        assert served.log().count("LOG") == 1
+        assert "GreenletExit" not in served.log()
+
+
+@pytest.mark.parametrize("use", ["wait", "send"])
+def test_a_view_that_ignores_that_the_server_stops_is_stopped(
+    serving: Serving, database: dict[str, object], use: str
+) -> None:
+    settings = {**database, "WEBSOCKET_DRAIN_TIMEOUT": 60}
+    with serving(settings=settings, migrate=True) as served, served.open(f"/swallows/?use={use}") as peer:
+        assert peer.text() == "begun"
+        served.process.send_signal(signal.SIGTERM)
+        while (received := peer.message()).opcode == TEXT:
+            pass
+        assert received.code == 1001
+        peer.send(close_frame(1001))
+        assert served.wait_end(10) == (0, "ended")
+        assert served.log().count("and was stopped: /swallows/") == 1
+
+
+def test_a_greenlet_that_ignores_every_error_is_slowed_down(serving: Serving) -> None:
+    with serving() as served, served.open("/swallows_in_greenlet/") as peer:
+        assert peer.text() == "begun"
+        peer.reset()
+        served.wait_logged("A greenlet waits for a closed websocket in an endless loop, and is slowed down")
+        wait_until(lambda: idles(served), 10, "an idle process")
+        assert served.log().count("LOG") == 1

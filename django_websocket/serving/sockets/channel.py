@@ -116,11 +116,11 @@ class EventletChannel:
         has_hub_as_parent: bool = greenlet.getcurrent().parent is hub.greenlet and _get_running_loop() is None
         return hub.greenlet.switch() if has_hub_as_parent else hub.switch()
 
-    def pause(self) -> None:
+    def pause(self, seconds: float = 0) -> None:
         current: Any = greenlet.getcurrent()
         if current is self._hub.greenlet:
             return
-        timer = self._hub.schedule_call_global(0, current.switch)
+        timer = self._hub.schedule_call_global(seconds, current.switch)
         try:
             self._hub.switch()
         finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
 
 from django_websocket import ConcurrencyError, ConnectionClosed, accept_websocket, require_websocket
@@ -23,6 +25,8 @@ __all__ = [
     "rubbish_early",
     "sends_after_close",
     "sends_from_many",
+    "swallows",
+    "swallows_in_greenlet",
     "waits_in_two",
 ]
 
@@ -118,6 +122,39 @@ def sends_from_many(request: WebSocketRequest) -> None:
     greenlets = [eventlet.spawn(send, chr(ord("a") + number)) for number in range(16)]
     for each in greenlets:
         each.wait()
+
+
+@require_websocket
+def swallows(request: WebSocketRequest) -> None:
+    """Goes on for ever, whatever is raised; ``?use`` is what it does."""
+    websocket = request.websocket
+    assert websocket is not None
+    list(ContentType.objects.all()[:1])
+    websocket.send("begun")
+    use: Callable[[], object] = websocket.wait if request.GET["use"] == "wait" else lambda: websocket.send("x" * 1000)
+    while True:
+        try:
+            use()
+        except BaseException:
+            pass
+
+
+@require_websocket
+def swallows_in_greenlet(request: WebSocketRequest) -> None:
+    websocket = request.websocket
+    assert websocket is not None
+    websocket.send("begun")
+
+    def loop() -> None:
+        while True:
+            try:
+                websocket.wait()
+            except Exception:
+                pass
+
+    eventlet.spawn(loop)
+    while not websocket.closed:
+        eventlet.sleep(0.01)
 
 
 @require_websocket

@@ -14,6 +14,7 @@ patch()
 
 import io  # noqa: E402  the patch comes first
 import json  # noqa: E402
+import logging  # noqa: E402
 import sys  # noqa: E402
 from collections import Counter  # noqa: E402
 from collections.abc import Iterable  # noqa: E402
@@ -122,6 +123,8 @@ def main() -> None:
         WEBSOCKET_BLOCKING_WARNING=None,
     )
     django.setup()
+    # With a traceback for each Host that is none, though nothing has failed.
+    logging.getLogger("django.security.DisallowedHost").disabled = True
     judge = Judge(get_wsgi_application(), sys.argv[1])
     listeners = bind_sockets("127.0.0.1:0")
     print(listeners[0].getsockname()[1], flush=True)

@@ -22,7 +22,7 @@ Fronts = dict[str, int]
 """The port of each."""
 
 #: Seconds that the proxies wait for a client, and for the server.
-SHORT, LONG = 1.5, 5.0
+SHORT, LONG = 10.0, 20.0
 
 # As the README has it, with connections to the server kept and shared, which is what smuggling needs.
 NGINX = """

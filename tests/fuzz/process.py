@@ -1,7 +1,8 @@
 """``python -m tests.fuzz.process [--seconds N] [--seed S]``: connections of any content, to a whole server process.
 
 Requests, handshakes and streams of frames are mutated, sent in pieces and broken off in every way there is, while one
-client behaves and must be served. In the end the process lives, has logged no traceback, and holds what it held before.
+client behaves and must be served. In the end the process lives, has logged no traceback, and holds what it held before;
+told to stop amid all that, it does.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import json
 import random
 import secrets
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,7 @@ SETTINGS: dict[str, Any] = {
     "WEBSOCKET_SEND_TIMEOUT": 1,
     "WEBSOCKET_CLOSE_TIMEOUT": 1,
     "WEBSOCKET_REQUEST_TIMEOUT": 1,
+    "WEBSOCKET_DRAIN_TIMEOUT": 2,
     "WEBSOCKET_MAX_OUTBOX": 65536,
     "WEBSOCKET_MAX_MESSAGE_SIZE": 65536,
 }
@@ -125,6 +130,7 @@ class Run:
         self._served = served
         self._seed = seed
         self._stopping = threading.Event()
+        self._ending = False
 
     def _work(self, lane: int) -> None:
         number = lane
@@ -133,16 +139,31 @@ class Run:
             try:
                 self.counts[connection(self._served.port, chance, number, self._seed)] += 1
             except Exception as error:
-                self.problems.append(f"connection {number}: {error!r}")
+                if not self._ending:
+                    self.problems.append(f"connection {number}: {error!r}")
                 return
             number += WORKERS
 
-    def go_on(self, seconds: float) -> None:
-        """Fuzz for ``seconds``, with one client that behaves."""
+    @contextmanager
+    def _workers(self) -> Iterator[None]:
         workers = [threading.Thread(target=self._work, args=(lane,)) for lane in range(WORKERS)]
         for worker in workers:
             worker.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            for worker in workers:
+                worker.join(deadline(60))
+            self._stopping.clear()
+
+    def go_on(self, seconds: float) -> None:
+        """Fuzz for ``seconds``, with one client that behaves."""
         end = time.monotonic() + seconds
+        with self._workers():
+            self._behave(end)
+
+    def _behave(self, end: float) -> None:
         try:
             while time.monotonic() < end and self._served.process.poll() is None:
                 with self._served.open("/echo/") as healthy:
@@ -153,11 +174,20 @@ class Run:
                 self.counts["healthy"] += 1
         except Exception as error:
             self.problems.append(f"the healthy client: {error!r}")
-        finally:
-            self._stopping.set()
-            for worker in workers:
-                worker.join(deadline(60))
-            self._stopping.clear()
+
+    def stop_amid(self) -> None:
+        """Tell the server to stop while it is fuzzed: it must end, and by itself."""
+        with self._workers():
+            time.sleep(0.5)
+            self._ending = True
+            self._served.process.terminate()
+            try:
+                ended = self._served.wait_end(30)
+            except subprocess.TimeoutExpired:
+                self.problems.append("the server did not end")
+            else:
+                if ended != (0, "ended"):
+                    self.problems.append(f"the server ended with {ended}")
 
     def settle(self) -> dict[str, Any]:
         """The state once nobody is connected."""
@@ -187,6 +217,7 @@ def fuzz_process(seconds: float, seed: int, log: Path) -> Run:
             run.problems.append(f"the server ended with {served.process.returncode}")
         else:
             run.compare(before, run.settle())
+            run.stop_amid()
     return run
 
 

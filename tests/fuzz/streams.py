@@ -37,16 +37,6 @@ STREAMS = tuple(
 DATE = re.compile(rb"Date: [^\r]*\r\n")
 
 
-def always_ready() -> socket.socket:
-    """A socket that the hub finds readable and writable whenever it looks."""
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    return ours
-
-
-READY = always_ready()
-
-
 class Complaint(logging.Handler):
     """Raises what the server would only log: that a connection failed in a way that it doesn't know."""
 
@@ -58,9 +48,11 @@ class Complaint(logging.Handler):
 class Wire:
     """Gives ``pieces``, then the end of the stream; keeps what is sent."""
 
-    fd = READY.fileno()
-
     def __init__(self, pieces: list[bytes]) -> None:
+        # The hub finds it readable and writable whenever it looks.
+        self._ready, other_end = socket.socketpair()
+        other_end.close()
+        self.fd = self._ready.fileno()
         self._pieces = pieces[::-1]
         self.sent = b""
         self.closed = False
@@ -78,6 +70,7 @@ class Wire:
         return len(data)
 
     def close(self) -> None:
+        self._ready.close()
         self.closed = True
 
     def shut_down(self) -> None:

@@ -35,6 +35,13 @@ RECEIVE_SIZE = 65536
 LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
 """The same in the middle of a large message."""
 
+FLOODED_RECEIVE_SIZE = 1024
+"""The same from a client that has sent :data:`MAX_CONTROL_FRAMES` within one callback. No queue stops control frames as
+messages are stopped, and 64 KiB hold ten thousand of them, which take tens of milliseconds."""
+
+MAX_CONTROL_FRAMES = 256
+"""Many more than a client needs: it answers our pings and may send its own now and then."""
+
 
 class Driver(Waiter):
     """Moves bytes between one channel and one protocol connection.
@@ -45,10 +52,12 @@ class Driver(Waiter):
 
     __slots__ = (
         "_connection",
+        "_control_frames",
         "_deadline",
         "_is_lost",
         "_is_reading",
         "_is_shut",
+        "_large_receive_size",
         "_messages",
         "_on_closed",
         "_options",
@@ -58,6 +67,7 @@ class Driver(Waiter):
         "_ping_id",
         "_ping_time",
         "_receive",
+        "_receive_size",
         "_send",
         "_subject",
         "bytes_received",
@@ -92,6 +102,9 @@ class Driver(Waiter):
         self._subject = subject
         self._path = path
         self._receive = channel.receive
+        self._receive_size = RECEIVE_SIZE
+        self._large_receive_size = LARGE_RECEIVE_SIZE
+        self._control_frames = 0  # as counted by the connection at the last event
         self._send = channel.send
         self._outbox: Outbox | None = None
         self._pacer: Pacer | None = None
@@ -159,7 +172,9 @@ class Driver(Waiter):
         """Read once and feed the protocol; False if there was no data."""
         connection = self._connection
         try:
-            data = self._receive(RECEIVE_SIZE if connection.remaining < RECEIVE_SIZE else LARGE_RECEIVE_SIZE)
+            data = self._receive(
+                self._receive_size if connection.remaining < RECEIVE_SIZE else self._large_receive_size
+            )
         except BlockingIOError:
             return False
         except OSError as error:
@@ -182,6 +197,9 @@ class Driver(Waiter):
         """Handle all input except messages: pongs, flow control, pings, the close."""
         connection = self._connection
         connection.has_events = False
+        control_frames, self._control_frames = self._control_frames, connection.control_frames_received
+        if self._control_frames - control_frames > MAX_CONTROL_FRAMES:
+            self._receive_size = self._large_receive_size = FLOODED_RECEIVE_SIZE
         if connection.pongs:
             self._take_pongs()
         if connection.inflating:

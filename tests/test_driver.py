@@ -10,7 +10,7 @@ import pytest
 
 from django_websocket import pacing
 from django_websocket.close_codes import CloseCode
-from django_websocket.driver import Driver
+from django_websocket.driver import FLOODED_RECEIVE_SIZE, MAX_CONTROL_FRAMES, RECEIVE_SIZE, Driver
 from django_websocket.exceptions import ConcurrencyError, KeepaliveTimeout
 from django_websocket.options import Options, resolve_options
 from django_websocket.protocol.connection import Connection, State
@@ -391,6 +391,43 @@ def test_up_to_the_bound_data_waits_without_blocking(world: World) -> None:
     assert socket.connection.can_send
     received = receive_all(world, socket.peer, lambda data: len(data) >= 8 * MEBIBYTE + 16)
     assert received[-6:] == b"\x81\x04kept"
+    socket.end()
+
+
+@pytest.mark.parametrize("first", [0x89, 0x8A], ids=["pings", "pongs"])
+def test_a_flood_of_control_frames_is_read_in_small_pieces(world: World, first: int) -> None:
+    """No full queue stops them, so one read must not hold ten thousand."""
+    socket = Socket(world).start()
+    sizes: list[int] = []
+    receive = socket.driver._receive
+
+    def recording(size: int) -> bytes:
+        data = receive(size)
+        sizes.append(len(data))
+        return data
+
+    def send(data: bytes) -> None:
+        sizes.clear()
+        sent = socket.peer.send(data)
+        socket.run_until(lambda: sum(sizes) == sent)
+
+    socket.driver._receive = recording
+    flood = frame(first) * 1000
+    send(flood)
+    send(flood)
+    assert max(sizes) <= FLOODED_RECEIVE_SIZE
+    # Large messages are no way back: more control frames could come behind each.
+    send(frame(0x82, bytes(200_000))[:100_000])
+    assert max(sizes) <= FLOODED_RECEIVE_SIZE
+    socket.end()
+
+
+def test_pings_now_and_then_are_no_flood(world: World) -> None:
+    socket = Socket(world).start()
+    for _ in range(MAX_CONTROL_FRAMES + 1):
+        socket.peer.send(frame(0x89))
+        socket.received(b"\x8a\x00")
+    assert socket.driver._receive_size == RECEIVE_SIZE
     socket.end()
 
 

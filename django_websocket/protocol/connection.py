@@ -71,6 +71,7 @@ class Connection:
         "close_reason",
         "close_received",
         "close_sent",
+        "control_frames_received",
         "ended",
         "failure",
         "full",
@@ -115,6 +116,7 @@ class Connection:
         """Code and reason of the client's close frame; 1006 until one is received."""
         self.messages_received = 0
         self.messages_sent = 0
+        self.control_frames_received = 0
         self.has_events = False
         """Set on anything other than a message: a ping, a pong, the end, or a pause. The handler of these events clears
         it."""
@@ -395,6 +397,7 @@ class Connection:
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         self.has_events = True
+        self.control_frames_received += 1
         if opcode == PING:
             pong = encode_frame(PONG, payload)
             # Section 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame".

@@ -106,6 +106,35 @@ def pings(port: int, seconds: float, rate: float) -> None:
     flood(port, "/echo/", one * (BURST // len(one) // 8), len(one), seconds, rate)
 
 
+def controls(port: int, seconds: float, opcode: int, size: int) -> None:
+    """``size`` connections that send empty control frames as fast as they go; prints how many the server took."""
+    one = frame(opcode)
+    data = one * (BURST // len(one))
+    poll = selectors.DefaultSelector()
+    for _ in range(size):
+        peer = Peer(port).open("/echo/")
+        peer.sock.setblocking(False)
+        poll.register(peer.sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+    begun()
+    sent, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for key, events in poll.select(0.01):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            if events & selectors.EVENT_WRITE:
+                # Not always a whole number of frames: the rest of one is the beginning of the next, all being alike.
+                count = sock.send(data)
+                while count % len(one):
+                    try:
+                        count += sock.send(one[count % len(one) :])
+                    except BlockingIOError:
+                        poll.select(0.001)
+                sent += count
+            if events & selectors.EVENT_READ:
+                sock.recv(BURST)
+    print(f"{sent / len(one) / seconds:.0f}", flush=True)
+
+
 def firehose(port: int, seconds: float, size: int) -> None:
     """Messages of ``size`` bytes as fast as they go to an echo; prints how many the server took a second."""
     one = frame(TEXT, b"x" * size)
@@ -201,6 +230,7 @@ def main() -> None:
     attacks: dict[str, Callable[[], None]] = {
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
+        "controls": lambda: controls(port, float(arguments[1]), int(arguments[2]), int(arguments[3])),
         "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),
         "inflating": lambda: inflating(
             port, int(arguments[1]), float(arguments[2]), int(arguments[3]), float(arguments[4])

@@ -224,14 +224,14 @@ class Server(SocketObserver):
         """Log the close and free the connection's slot; the view may still be running."""
         if websocket.owner is not self:
             return
-        failure = websocket.connection.failure
-        if isinstance(failure, PolicyViolation) and websocket.driver is not None:
-            eventlet.spawn_n(logger.warning, "closed %s of %s: %s", websocket.path, websocket.driver.peer, failure)
         if self.websocket_log is not None:
             # In a greenlet: a log handler may wait for a lock, which the hub must not.
             eventlet.spawn_n(self._log_websocket, _closed_entry(websocket))
         self._discard_if_ended(websocket)
         self._release_slot()
+        failure = websocket.connection.failure
+        if isinstance(failure, PolicyViolation) and websocket.driver is not None:
+            eventlet.spawn_n(logger.warning, "closed %s of %s: %s", websocket.path, websocket.driver.peer, failure)
 
     def view_ended(self, websocket: WebSocket) -> None:
         """Stop tracking ``websocket`` unless its socket is still in the closing handshake."""

@@ -12,9 +12,8 @@ import sys  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
-from django_websocket.serving.process.os_signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.process.operator_signals import operator_signals  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
-from django_websocket.serving.runserver.reloading import STOP_SIGNALS  # noqa: E402
 
 from .pauses import record_pauses  # noqa: E402
 
@@ -26,7 +25,7 @@ def main(port: int, *, shared: bool = False) -> None:
     record_pauses()
     listeners = bind_sockets(f"127.0.0.1:{port}", reuse_port=shared)
     server = SiteServer(application, listeners)
-    with signals_to_hub(lambda _: server.stop(drain_timeout=1), *STOP_SIGNALS, until_exit=True):
+    with operator_signals(lambda: server.stop(drain_timeout=1), until_exit=True):
         server.serve()
 
 

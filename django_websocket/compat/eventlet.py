@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
     "current_hub",
+    "end_loop",
     "forget_native_threads",
+    "hub_survives_exits",
     "silence_fork_warning",
 ]
 
@@ -17,6 +21,31 @@ def current_hub() -> Any:
     from eventlet import hubs
 
     return getattr(hubs._threadlocal, "hub", None)
+
+
+@contextmanager
+def hub_survives_exits(hub: Any) -> Iterator[None]:
+    """While the context is open, ``hub`` prints a KeyboardInterrupt or SystemExit that leaves a greenlet or a callback
+    like any other exception, and doesn't end.
+    """
+    hub.SYSTEM_EXCEPTIONS = (_LoopEnd,)
+    try:
+        yield
+    finally:
+        vars(hub).pop("SYSTEM_EXCEPTIONS", None)
+
+
+class _LoopEnd(SystemExit):
+    """Ends a hub's loop, also one that survives SystemExit."""
+
+
+def end_loop(hub: Any) -> None:
+    """In a forked child: end the greenlet of ``hub`` without any output."""
+    try:
+        hub.greenlet.throw(_LoopEnd)
+    except _LoopEnd:
+        pass
+    vars(hub).pop("SYSTEM_EXCEPTIONS", None)
 
 
 def forget_native_threads() -> None:

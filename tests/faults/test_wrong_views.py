@@ -30,10 +30,20 @@ def served(served: Served) -> Iterator[Served]:
         assert neighbour.text() == "still here"
 
 
-@pytest.mark.parametrize(("path", "word"), [("raises_early", "ValueError: on purpose"), ("exits_early", "SystemExit")])
+ENDS = ["SystemExit", "KeyboardInterrupt", "GreenletExit"]
+"""What ends a process or a greenlet elsewhere; only the operator's signals end a server."""
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("raises_early/", "ValueError: on purpose"),
+        *((f"ends_early/?kind={kind}", f"{kind}: on purpose") for kind in ENDS),
+    ],
+)
 def test_an_exception_before_the_accept_is_a_500(served: Served, path: str, word: str) -> None:
     with served.peer() as peer:
-        peer.send(handshake(f"/{path}/"))
+        peer.send(handshake(f"/{path}"))
         status, _ = peer.head()
         assert status == 500
     assert served.tracebacks(word) == served.tracebacks() == 1
@@ -47,14 +57,40 @@ def test_rubbish_before_the_accept_is_a_500(served: Served) -> None:
     assert served.tracebacks() == 1
 
 
-@pytest.mark.parametrize(("path", "word"), [("raises", "ValueError: on purpose"), ("exits", "SystemExit: on purpose")])
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [("raises/", "ValueError: on purpose"), *((f"ends/?kind={kind}", f"{kind}: on purpose") for kind in ENDS[:2])],
+)
 def test_an_exception_after_the_accept_is_a_1011(served: Served, path: str, word: str) -> None:
-    with served.open(f"/{path}/") as peer:
+    with served.open(f"/{path}") as peer:
         peer.send_text("go")
         assert peer.closing() == 1011
     assert served.tracebacks(word) == served.tracebacks() == 1
-    assert served.log().count(f"Websocket view failed: /{path}/") == 1
+    assert served.log().count(f"Websocket view failed: /{path.partition('?')[0]}") == 1
     served.wait_state(websockets=1)
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_page_that_tries_to_end_the_process_is_a_500(served: Served, kind: str) -> None:
+    assert served.get(f"/ends_in_http/?kind={kind}")[0] == 500
+    assert served.tracebacks(f"{kind}: on purpose") == served.tracebacks() == 1
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_stream_that_tries_to_end_the_process_is_cut_off(served: Served, kind: str) -> None:
+    with served.peer() as peer:
+        peer.send(f"GET /ends_in_http/?kind={kind}&streamed=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        status, headers = peer.head()
+        assert (status, headers["transfer-encoding"]) == (200, "chunked")
+        assert b"begun" in (rest := peer.rest())
+        assert not rest.endswith(b"0\r\n\r\n")
+    assert served.tracebacks(f"{kind}: on purpose") == served.tracebacks() == 1
+
+
+@pytest.mark.parametrize("kind", ENDS[:2])
+def test_a_greenlet_can_not_end_the_process(served: Served, kind: str) -> None:
+    assert served.get(f"/ends_in_greenlet/?kind={kind}")[::2] == (200, b"alive")
+    assert served.tracebacks(f"{kind}: on purpose") == served.tracebacks() == 3
 
 
 @pytest.mark.parametrize("query", ["", "?response=1"])
@@ -122,9 +158,9 @@ def test_the_second_to_wait_gets_a_clear_error(served: Served) -> None:
 
 def test_no_byte_of_http_follows_a_101(served: Served) -> None:
     """Whatever the client sends, and however the view ends."""
-    for path in ("raises", "exits", "rubbish", "echo", "close_by_itself"):
+    for path in ("raises/", "ends/?kind=SystemExit", "rubbish/", "echo/", "close_by_itself/"):
         for data in (b"GET / HTTP/1.1\r\n\r\n", frame(TEXT, b"go"), b"\xff" * 100, frame(0xF), b"\x81\x01x"):
-            with Peer(served.port).open(f"/{path}/") as peer:
+            with Peer(served.port).open(f"/{path}") as peer:
                 peer.send(data)
                 peer.sock.shutdown(1)
                 assert b"HTTP" not in peer.rest(), (path, data)

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -127,20 +128,18 @@ class RunningServer:
 
 @contextmanager
 def running(
-    command: list[str], cwd: Path, env: dict[str, str], pass_fds: Sequence[int] = ()
+    command: list[str], cwd: Path, env: dict[str, str], pass_fds: Sequence[int] = (), **options: Any
 ) -> Iterator[RunningServer]:
-    """Start ``command``; at the end all that it started is gone."""
+    """Start ``command``, with more ``options`` of Popen; at the end all that it started is gone."""
     log = cwd / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
             cwd=cwd,
             env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
             start_new_session=True,
             pass_fds=pass_fds,
+            **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out, **options},
         )
     try:
         yield RunningServer(process, log)

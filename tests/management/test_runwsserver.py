@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
+import re
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -328,6 +331,107 @@ class TestStopping:
                 if time.monotonic() > until:
                     break
             assert server.process.poll() is None
+
+
+class TestOtherSignals:
+    LOGGING = (
+        "\nLOGGING = {'version': 1, 'disable_existing_loggers': False,\n"
+        "    'handlers': {'file': {'class': 'logging.FileHandler', 'filename': BASE_DIR / 'requests.log'}},\n"
+        "    'loggers': {'django.server': {'handlers': ['file'], 'level': 'INFO'}}}\n"
+    )
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    @pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGUSR1])
+    def test_log_files_are_reopened(
+        self, project: Path, env: dict[str, str], reload: list[str], signum: signal.Signals
+    ) -> None:
+        with (project / "mysite" / "settings.py").open("a") as settings:
+            settings.write(self.LOGGING)
+        log, rotated = project / "requests.log", project / "requests.log.1"
+        with running([*MANAGE, *reload, "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=ONE") == (200, "one")
+            wait_until(lambda: "ONE" in log.read_text())
+            log.rename(rotated)
+            server.process.send_signal(signum)
+            wait_until(log.exists)
+            wait_until(lambda: f"Received {signum.name}: reopened 1 log file\n" in log.read_text())
+            assert server.get("/lower-case/?message=TWO") == (200, "two")
+            wait_until(lambda: "TWO" in log.read_text())
+            assert "TWO" not in rotated.read_text()
+            assert server.end(signal.SIGTERM) == 0
+            assert "Received SIGTERM: stopping\n" in log.read_text()
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    def test_sigusr2_does_nothing(self, project: Path, env: dict[str, str], reload: list[str]) -> None:
+        with running([*MANAGE, *reload, "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            server.process.send_signal(signal.SIGUSR2)
+            server.wait_for("Received SIGUSR2: ignored")
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            assert server.end(signal.SIGTERM) == 0
+            assert re.search(r"^\[[\d/\w: ]+\] Received SIGTERM: stopping$", server.output, re.MULTILINE)
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    def test_the_terminal_goes_away(self, project: Path, env: dict[str, str], reload: list[str]) -> None:
+        """Then the server stops as if told to; with nohup it goes on."""
+        with (
+            terminal() as (master, become_leader),
+            running([*MANAGE, *reload, "0"], project, env, preexec_fn=become_leader) as server,
+        ):
+            server.wait_until_serving()
+            with server.connect("/lower-case/") as client:
+                os.close(master)
+                with pytest.raises(ConnectionClosedOK) as closed:
+                    client.recv(timeout=deadline(10))
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+            assert server.process.wait(deadline(15)) == 0
+            # The kernel tells the process that leads the session; a shell would tell the others, too.
+            assert f"Received {'SIGHUP' if reload else 'SIGTERM'}: stopping" in server.output
+
+    def test_what_is_ignored_from_the_start_stays_ignored(self, project: Path, env: dict[str, str]) -> None:
+        with running(["nohup", *MANAGE, "--noreload", "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: not _pending(server.process.pid, signal.SIGHUP))
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            assert server.end(signal.SIGTERM) == 0
+            assert "SIGHUP" not in server.output
+
+    def test_what_the_project_handles_stays_its_own(self, project: Path, env: dict[str, str]) -> None:
+        """Also if the handler is written in C, which the signal module doesn't know of."""
+        with (project / "mysite" / "settings.py").open("a") as settings:
+            settings.write(
+                "\nimport faulthandler, signal\nfaulthandler.register(signal.SIGUSR1)\n"
+                "signal.signal(signal.SIGUSR2, lambda *_: print('mine', flush=True))\n"
+            )
+        with running([*MANAGE, "--noreload", "0"], project, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            server.process.send_signal(signal.SIGUSR1)
+            server.wait_for("most recent call first")
+            server.process.send_signal(signal.SIGUSR2)
+            # A handler written in Python runs with the next bytecode, which may be after a wait of the hub.
+            assert server.get("/lower-case/?message=A") == (200, "a")
+            server.wait_for("mine")
+            assert server.end(signal.SIGTERM) == 0
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[int, Callable[[], None]]]:
+    """The master of a terminal, and what makes a child process, which leads a session, take it as its own."""
+    master, slave = os.openpty()
+    try:
+        yield master, lambda: _take_terminal(slave)
+    finally:
+        os.close(slave)
+
+
+def _take_terminal(slave: int) -> None:
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
 
 class TestReloading:

@@ -7,7 +7,6 @@ from django_websocket.serving.patch import patch
 patch()
 
 import os  # noqa: E402  the patch comes first
-import signal  # noqa: E402
 
 import django  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -16,7 +15,7 @@ from django.db import connections  # noqa: E402
 
 from django_websocket.serving.green.exiting import end_children, guard_exit  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
-from django_websocket.serving.process.os_signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.process.operator_signals import operator_signals  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
 
 from . import running_server  # noqa: E402
@@ -31,7 +30,7 @@ def main() -> None:
     server = SiteServer(get_wsgi_application(), [listener])
     running_server.server = server
     print(listener.getsockname()[1], flush=True)
-    with signals_to_hub(lambda _: server.stop(drain_timeout=2), signal.SIGTERM, until_exit=True):
+    with operator_signals(lambda: server.stop(drain_timeout=2), until_exit=True):
         server.serve()
         end_children(lambda: server.drain_deadline)
     guard_exit()

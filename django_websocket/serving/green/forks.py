@@ -192,11 +192,7 @@ def _replace_greenlet(hub: Any) -> None:
         heir.switch(current)
         top.parent = heir
     old.parent = current
-    try:
-        # SystemExit passes through the hub's loop and our callbacks without being reported as an error.
-        old.throw(SystemExit)
-    except SystemExit:
-        pass
+    eventlet_internals.end_loop(hub)
     old.parent = heir
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ class HTTPConnection:
         "_buffer",
         "_environ",
         "_greenlet",
+        "_killed",
         "_lingers",
         "_peer",
         "_server",
@@ -91,6 +93,7 @@ class HTTPConnection:
         self._environ = base_environ
         self._buffer = b""
         self._greenlet: Any = None
+        self._killed = False
         self._lingers = False
         self.idle = True
         """True while no byte of the next request has arrived."""
@@ -138,6 +141,7 @@ class HTTPConnection:
     def kill(self) -> None:
         """Kill the connection's greenlet. Called on the hub."""
         if self._greenlet is not None:
+            self._killed = True
             self._greenlet.throw(GreenletExit)
 
     def _serve(self) -> Switch | None:
@@ -225,9 +229,9 @@ class HTTPConnection:
             if server.disowned:
                 leave()
             switching = self._send_response(head, body, response, upgrade, result)
-        except (GreenletExit, KeyboardInterrupt):
-            raise
         except BaseException as error:
+            if self._is_for_server(error):
+                raise
             if server.disowned:
                 leave(error)
             response.keep_alive = False
@@ -238,9 +242,9 @@ class HTTPConnection:
             try:
                 if hasattr(result, "close"):
                     result.close()
-            except (GreenletExit, KeyboardInterrupt):
-                raise
-            except BaseException:
+            except BaseException as error:
+                if self._is_for_server(error):
+                    raise
                 logger.exception("%s %s: close() of the response failed", head.method, head.target)
             finally:
                 body.close()
@@ -263,6 +267,16 @@ class HTTPConnection:
             self._lingers = not body.complete or bool(body.leftover)
         self._buffer = body.leftover
         return None
+
+    def _is_for_server(self, error: BaseException) -> bool:
+        """Whether ``error``, raised in the application, was meant to end the connection or the server.
+
+        Everything else that an application raises is an error of the application, SystemExit included.
+        """
+        if isinstance(error, GreenletExit):
+            return self._killed
+        # Ctrl-C, if the server runs in a process that leaves SIGINT to Python.
+        return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def _send_response(self, head: Head, body: RequestBody, response: Response, upgrade: Upgrade, result: Any) -> bool:
         """Send the application's response; True if the connection is now a websocket."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
 from ..process.binding import bind_sockets
-from ..process.os_signals import signals_to_hub
+from ..process.operator_signals import operator_signals
 from ..process.server import AccessEntry, ClosedEntry, Server
 from ..process.site import SiteServer
-from .reloading import STOP_SIGNALS, is_reloading
+from .reloading import is_reloading
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -54,7 +54,7 @@ class RunserverServer:
             if is_reloading():
                 self._serve(self._server)
             else:
-                with signals_to_hub(self._stop_on_signal, *STOP_SIGNALS, until_exit=self._is_whole_process):
+                with operator_signals(self._stop_on_signal, until_exit=self._is_whole_process):
                     self._serve(self._server)
                 if self._is_whole_process:
                     guard_exit()
@@ -65,7 +65,7 @@ class RunserverServer:
         server.serve()
         end_children(lambda: server.drain_deadline)
 
-    def _stop_on_signal(self, signum: int) -> None:
+    def _stop_on_signal(self) -> None:
         """The first signal lets views and requests finish, the second doesn't."""
         assert self._server is not None, "signals are only handled while serving"
         self._server.stop(drain_timeout=0 if self._server.stopping else None)

@@ -24,10 +24,10 @@ from django.utils import autoreload
 
 from ..green import eventlet
 from ..green.exiting import guard_exit
-from ..process.os_signals import ignore, signals_to_hub
+from ..process.operator_signals import operator_signals, signals_to_take
+from ..process.os_signals import ignore
 
 __all__ = [
-    "STOP_SIGNALS",
     "is_reloading",
     "patched_command_line",
     "run_or_wait_for_change",
@@ -35,8 +35,6 @@ __all__ = [
     "start_again",
     "supervise",
 ]
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 # Seconds. Ctrl-C goes to the whole process group, so the serving process first gets time to exit by itself, and
 # more after a SIGTERM before it is killed.
@@ -70,39 +68,45 @@ def start_again(command_line: list[str]) -> NoReturn:
 def supervise(command_line: list[str]) -> int:
     """Run ``command_line``, restarting it while it exits with 3 (a file changed); return its exit status.
 
-    SIGINT and SIGTERM stop it and return 0. Afterwards they are ignored: the process is about to exit.
+    A signal to stop ends it; the status is 0 then. Other signals of the operator are passed on to it. Afterwards, all
+    are ignored: this process is about to exit.
     """
     environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-    with _written_signals() as reader:
+    stopping, others = signals_to_take()
+    with _written_signals(*stopping, *others) as reader:
         status = 3
         while status == 3:
             pid = os.posix_spawn(command_line[0], command_line, environment)
             ended: int | None = None
             while ended is None:
-                for signum in posix.read(reader, 64):
-                    if signum in STOP_SIGNALS:
-                        _terminate(pid, INTERRUPTED_GRACE if signum == signal.SIGINT else 0)
-                        return 0
+                arrived = posix.read(reader, 64)
                 ended = _exit_status(pid)
+                for signum in arrived if ended is None else ():
+                    if signum in others:
+                        os.kill(pid, signum)
+                    elif signum in stopping:
+                        _terminate(pid, 0 if signum == signal.SIGTERM else INTERRUPTED_GRACE)
+                        return 0
             status = ended
     return status if status >= 0 else 128 - status
 
 
 @contextmanager
-def _written_signals() -> Iterator[int]:
-    """While the context is open, yield a descriptor from which the numbers of arriving signals can be read.
+def _written_signals(*signals: signal.Signals) -> Iterator[int]:
+    """While the context is open, yield a descriptor from which the numbers of arriving ``signals``, and SIGCHLD, can be
+    read.
 
     An exception raised by a handler could leave a child behind, between its start and the wait for it.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for signum in (*STOP_SIGNALS, signal.SIGCHLD):
+    for signum in (*signals, signal.SIGCHLD):
         signal.signal(signum, lambda *_: None)
     try:
         yield reader
     finally:
-        ignore(*STOP_SIGNALS)
+        ignore(*signals)
         signal.set_wakeup_fd(previous)
         posix.close(reader)
         posix.close(writer)
@@ -169,13 +173,13 @@ def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
     watching = True
     signalled = False
 
-    def exit_watcher(signum: int) -> None:
+    def exit_watcher() -> None:
         nonlocal signalled
         first, signalled = not signalled, True
         if first and watching:
             watcher.throw(SystemExit(0))
 
-    with signals_to_hub(exit_watcher, *STOP_SIGNALS, until_exit=True):
+    with operator_signals(exit_watcher, until_exit=True):
         try:
             watch()
         except BaseException as error:

@@ -14,7 +14,6 @@ import os  # noqa: E402
 import resource  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
-from signal import SIGINT, SIGTERM  # noqa: E402
 
 import django  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -22,7 +21,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
-from django_websocket.serving.process.os_signals import signals_to_hub  # noqa: E402
+from django_websocket.serving.process.operator_signals import operator_signals  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
 
 
@@ -59,11 +58,7 @@ def main() -> None:
     if options.get("jumping_clock"):
         jump_wall_clock()
     print(listeners[0].getsockname()[1], flush=True)
-
-    def stop(signum: int) -> None:
-        server.stop(drain_timeout=0 if server.stopping else None)
-
-    with signals_to_hub(stop, SIGINT, SIGTERM, until_exit=True):
+    with operator_signals(lambda: server.stop(drain_timeout=0 if server.stopping else None), until_exit=True):
         server.serve()
     print("ended", flush=True)
 

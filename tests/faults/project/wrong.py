@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from django_websocket import ConcurrencyError, ConnectionClosed, accept_websocket, require_websocket
 from django_websocket.request import WebSocketRequest
@@ -16,8 +16,10 @@ from .state import told
 
 __all__ = [
     "closes_twice",
-    "exits",
-    "exits_early",
+    "ends",
+    "ends_early",
+    "ends_in_greenlet",
+    "ends_in_http",
     "leaves_greenlet",
     "raises",
     "raises_early",
@@ -43,16 +45,44 @@ def raises(request: WebSocketRequest) -> None:
     raise ValueError("on purpose, late")
 
 
-@require_websocket
-def exits_early(request: HttpRequest) -> None:
-    raise SystemExit("on purpose, early")
+ENDS = {kind.__name__: kind for kind in (SystemExit, KeyboardInterrupt, eventlet.greenlet.GreenletExit)}
 
 
 @require_websocket
-def exits(request: WebSocketRequest) -> None:
+def ends_early(request: HttpRequest) -> None:
+    raise ENDS[request.GET["kind"]]("on purpose, early")
+
+
+@require_websocket
+def ends(request: WebSocketRequest) -> None:
     assert request.websocket is not None
     request.websocket.wait()
-    raise SystemExit("on purpose, late")
+    raise ENDS[request.GET["kind"]]("on purpose, late")
+
+
+def ends_in_http(request: HttpRequest) -> Any:
+    def pieces() -> Iterator[bytes]:
+        yield b"begun"
+        raise ENDS[request.GET["kind"]]("on purpose, late")
+
+    if "streamed" in request.GET:
+        return StreamingHttpResponse(pieces())
+    raise ENDS[request.GET["kind"]]("on purpose")
+
+
+def ends_in_greenlet(request: HttpRequest) -> HttpResponse:
+    """Raises in greenlets whose parent is the hub, and in the hub itself."""
+    kind = ENDS[request.GET["kind"]]
+    hub = eventlet.hubs.get_hub()
+
+    def end() -> None:
+        raise kind("on purpose, in a greenlet")
+
+    hub.schedule_call_global(0, end)
+    eventlet.spawn(end)
+    eventlet.spawn_n(end)
+    eventlet.sleep(0.1)
+    return HttpResponse("alive")
 
 
 @accept_websocket

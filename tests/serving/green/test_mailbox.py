@@ -138,9 +138,11 @@ def test_a_signal_that_arrives_before_the_hub_reacts_counts_once() -> None:
 
 
 def test_signals_are_ignored_until_the_exit() -> None:
+    received: list[int] = []
     try:
-        with signals_to_hub(lambda _: None, signal.SIGUSR1, until_exit=True):
+        with signals_to_hub(received.append, signal.SIGUSR1, until_exit=True):
             pass
         os.kill(os.getpid(), signal.SIGUSR1)
     finally:
         assert signal.signal(signal.SIGUSR1, signal.SIG_DFL) is signal.SIG_IGN
+    assert received == []

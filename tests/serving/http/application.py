@@ -14,11 +14,8 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from django_websocket.channel import UPGRADE_KEY, Channel
-<<<<<<< ours
-from django_websocket.serving.http.spool import ChunkedBodySpooler
-=======
 from django_websocket.protocol.connection import Connection
->>>>>>> theirs
+from django_websocket.serving.http.spool import ChunkedBodySpooler
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.server import Server
 from django_websocket.websocket import WebSocket

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import resource
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.binding import bind_sockets
 from django_websocket.serving.process.server import SPARE_DESCRIPTORS, Server
+from tests.conftest import ROOT
 from tests.deadlines import deadline
 from tests.ends import send_until_ended
 from tests.protocol.client import close
@@ -35,6 +39,46 @@ def test_signals_repeated_until_the_end_do_not_change_the_exit_status(tmp_path: 
     with serve_site(tmp_path) as site, site.raw("/common/echo/") as client:
         client.opened()
         assert send_until_ended(site.process, lambda _: site.process.send_signal(signal.SIGTERM)) == 0
+
+
+PROGRAM = """
+from django_websocket.serving.patch import patch
+patch()
+import os, signal
+from django.conf import settings
+settings.configure()
+from django_websocket.serving.process.binding import bind_sockets
+from django_websocket.serving.process.server import Server
+
+def application(environ, start_response):
+    os.kill(os.getpid(), signal.SIGINT)
+    start_response("200 OK", [])
+    return []
+
+[listener] = bind_sockets("127.0.0.1:0")
+print(listener.getsockname()[1], flush=True)
+Server(application, [listener]).serve()
+"""
+
+
+def test_ctrl_c_ends_a_server_whose_process_handles_no_signals() -> None:
+    """Python raises KeyboardInterrupt in whatever runs, here in the application: it isn't an error of that."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", PROGRAM],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            with socket.create_connection(("127.0.0.1", int(process.stdout.readline()))) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                _, errors = process.communicate(timeout=deadline(10))
+            assert errors.endswith("KeyboardInterrupt\n")
+            assert process.returncode == -signal.SIGINT
+        finally:
+            process.kill()
 
 
 # As many connections as there are descriptors for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["accept_connection", "when_threads_end"]
+__all__ = ["accept_connection", "replace_buffer", "when_threads_end"]
 
 
 def accept_connection(listener: socket.socket) -> tuple[int, Any]:
@@ -24,6 +25,25 @@ def accept_connection(listener: socket.socket) -> tuple[int, Any]:
         return fd, address
     sock, address = listener.accept()
     return sock.detach(), address
+
+
+def replace_buffer(stream: io.TextIOWrapper, raw: io.RawIOBase) -> None:
+    """Make ``stream`` write to ``raw`` from now on, for everybody who holds the stream.
+
+    That a text stream may be initialised again is not documented.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        pass
+    stream.__init__(  # type: ignore[misc]
+        raw,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def when_threads_end(callback: Callable[[], None]) -> None:

@@ -9,6 +9,7 @@ import os
 
 from ..hub_choice import asks_for_asyncio_hub
 from .green import eventlet
+from .green.outputs import open_closed_streams
 
 __all__ = ["eventlet", "is_patched", "patch"]
 
@@ -35,6 +36,7 @@ def patch() -> None:
             "EVENTLET_HUB=asyncio is not supported: Django's ORM refuses to run under an asyncio event loop. "
             "Unset EVENTLET_HUB."
         )
+    open_closed_streams()
     os.environ.setdefault("PSYCOPG_WAIT_FUNC", PSYCOPG_WAIT_FUNC)
     eventlet.monkey_patch()
     _patched = True

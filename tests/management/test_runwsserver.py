@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -432,6 +433,48 @@ def terminal() -> Iterator[tuple[int, Callable[[], None]]]:
 
 def _take_terminal(slave: int) -> None:
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+
+class TestOutputs:
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&- <&-", "> /dev/full 2>&1", "> >(head -1 > first)"])
+    def test_streams_that_can_not_be_written_to(
+        self, project: Path, env: dict[str, str], reload: list[str], closed: str
+    ) -> None:
+        """Closed, full, or a pipe whose reader has gone: the server serves, and ends as it should."""
+        port = free_port()
+        command = shlex.join([*MANAGE, *reload, str(port)])
+        with running(["bash", "-c", f"exec {command} {closed}"], project, env) as server:
+            server.port = port
+            wait_until(lambda: _answers(server, "/lower-case/?message=A", "a"), 30)
+            assert server.get("/lower-case/?message=B") == (200, "b")
+            assert server.end(signal.SIGTERM) == 0
+            assert "Traceback" not in server.output
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    def test_a_pipe_that_nobody_reads(self, project: Path, env: dict[str, str], reload: list[str]) -> None:
+        """It fills up; nobody waits for it, and neither does the end."""
+        port = free_port()
+        (project / "mysite" / "views.py").write_text(
+            "import sys\nfrom django.http import HttpResponse\n"
+            "def lower_case(request):\n"
+            "    for stream in (sys.stdout, sys.stderr):\n"
+            "        for _ in range(2000):\n            print('x' * 99, file=stream, flush=True)\n"
+            "    return HttpResponse('printed')\n"
+            "echo_once = lower_case\n"
+        )
+        reader, writer = os.pipe()
+        try:
+            with running([*MANAGE, *reload, str(port)], project, env, stdout=writer, stderr=writer) as server:
+                server.port = port
+                wait_until(lambda: _answers(server, "/lower-case/", "printed"), 30)
+                for _ in range(10):
+                    assert server.get("/lower-case/") == (200, "printed")
+                assert os.get_blocking(writer)
+                assert server.end(signal.SIGTERM) == 0
+        finally:
+            os.close(reader)
+            os.close(writer)
 
 
 class TestReloading:

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from ...serving.green.outputs import protect_outputs
 from ...serving.patch import is_patched
 from ...serving.runserver import reloading
 
@@ -71,6 +72,8 @@ class Command(Runserver):
             sys.exit(reloading.supervise(self.patched_command_line()))
         if not is_patched():
             reloading.start_again(self.patched_command_line())
+        if self._called_from_command_line:
+            protect_outputs()
         self.server_cls = self.listen  # type: ignore[assignment]  # Django's run() only calls it
         if options["use_reloader"]:
             reloading.run_reloading(self.inner_run, self.stop_for_reload, **options)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-import posix
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...compat import processes
 from . import eventlet
+from .outputs import tell
 
 if TYPE_CHECKING:
     import threading
@@ -85,7 +85,7 @@ def guard_exit(status: int = 0, seconds: float = EXIT_SECONDS) -> None:
 
     def end() -> None:
         native_sleep(seconds)
-        posix.write(2, b"django_websocket: something has kept the process from ending; it is ended now\n")
+        tell("django_websocket: something has kept the process from ending; it is ended now")
         os._exit(status)
 
     guard: Any = threading.Thread(target=end, daemon=True)

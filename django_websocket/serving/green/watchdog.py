@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import posix
 import sys
 import traceback
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import eventlet
 from .forks import at_fork
+from .outputs import tell
 from .stalls import WAITING, StallMeter, meter_of
 
 if TYPE_CHECKING:
@@ -191,11 +191,7 @@ class _Watchdog:
 
     def _tell_stderr(self, seconds: float) -> None:
         assert self._finding is not None
-        text = f"django_websocket: nothing else could run for {seconds:.0f} s so far. {self._finding.text}\n"
-        try:
-            posix.write(2, text.encode(errors="backslashreplace"))
-        except OSError:
-            pass
+        tell(f"django_websocket: nothing else could run for {seconds:.0f} s so far. {self._finding.text}")
 
 
 def _chain(frame: FrameType | None) -> list[FrameType]:

@@ -9,7 +9,6 @@ just before the hub starts to wait.
 from __future__ import annotations
 
 import os
-import posix
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import NoReturn
 from ..green.forks import at_fork, give_up
 from ..green.hub_thread import monotonic
 from ..green.mailbox import Mailbox
+from ..green.outputs import tell
 
 __all__ = ["ignore", "signals_to_hub"]
 
@@ -89,11 +89,7 @@ def ignore(*signals: signal.Signals) -> None:
 
 def _end_at_once(seconds: float) -> NoReturn:
     """End the process as SIGINT does by default, so that a shell sees why."""
-    line = f"django_websocket: interrupted twice, and the server has not reacted for {seconds:.1f} s: ended at once\n"
-    try:
-        posix.write(2, line.encode())
-    except OSError:
-        pass
+    tell(f"django_websocket: interrupted twice, and the server has not reacted for {seconds:.1f} s: ended at once")
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGINT)
     os._exit(128 + signal.SIGINT)  # the first process of a container isn't killed by signals of its own

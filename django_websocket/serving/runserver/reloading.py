@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -60,8 +60,10 @@ def patched_command_line() -> list[str]:
 
 def start_again(command_line: list[str]) -> NoReturn:
     """Replace this process with ``command_line``, keeping process id and environment."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # None: the descriptor is closed
+            with suppress(OSError):
+                stream.flush()
     os.execv(command_line[0], command_line)
 
 

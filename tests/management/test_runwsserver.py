@@ -11,6 +11,7 @@ import resource
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import termios
@@ -162,6 +163,42 @@ class TestAddresses:
             with unix_connect(path, "ws://localhost/echo-once/") as client:
                 client.send("unix")
                 assert client.recv(timeout=deadline(10)) == "unix"
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reloading", "alone"])
+    def test_the_file_of_a_unix_socket(self, watched_project: Path, env: dict[str, str], reload: list[str]) -> None:
+        """It has the mode that was asked for, is kept over a reload, and goes when the server goes."""
+        path = watched_project / "s"
+        with running([*MANAGE, *reload, "--socket-mode", "660", f"unix:{path}"], watched_project, env) as server:
+            server.wait_until_serving()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            if not reload:
+                before = path.stat().st_ino
+                _change_until_restarted(server, watched_project / "mysite" / "views.py", ".lower()", ".upper()")
+                assert path.exists()
+                wait_until(lambda: path.exists() and path.stat().st_ino != before, 20)
+                wait_until(lambda: server.output.count("CONTROL-C") == 2, 20)
+            with unix_connect(str(path), "ws://localhost/echo-once/") as client:
+                server.process.send_signal(signal.SIGTERM)
+                with pytest.raises(ConnectionClosedOK):
+                    client.recv(timeout=deadline(10))
+            assert server.process.wait(deadline(15)) == 0
+            assert not path.exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["--socket-mode", "999", "unix:s"], "not permissions in octal: '999'"),
+            (["--socket-mode", "1777", "unix:s"], "not permissions in octal: '1777'"),
+            (["--socket-mode", "660", "8000"], "--socket-mode needs an address unix:path."),
+        ],
+    )
+    def test_a_mode_that_means_nothing(
+        self, project: Path, env: dict[str, str], arguments: list[str], sentence: str
+    ) -> None:
+        run = subprocess.run([*MANAGE, *arguments], cwd=project, env=env, capture_output=True, text=True)
+        assert sentence in run.stderr
+        assert "Traceback" not in run.stderr
+        assert run.returncode != 0
 
     def test_inherited(self, project: Path, env: dict[str, str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

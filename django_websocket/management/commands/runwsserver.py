@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,14 @@ RELOAD_DRAIN = 1.0
 """Seconds that views and requests have to finish before a reload; short, because a developer is waiting."""
 
 
+def _socket_mode(text: str) -> int:
+    """Return permissions from octal digits."""
+    mode = int(text, 8) if text.isascii() and text.isdigit() and set(text) <= set("01234567") else -1
+    if not 0 <= mode <= 0o777:
+        raise ArgumentTypeError(f"not permissions in octal: {text!r}")
+    return mode
+
+
 class Command(Runserver):
     help = (
         "Serves the project over HTTP and websockets. In development it works like runserver; with "
@@ -53,6 +62,12 @@ class Command(Runserver):
                 action.help = "Optional port number, ipaddr:port, unix:path, or fd://number for an inherited socket"
             elif action.dest == "use_threading":
                 action.help = "Has no effect: requests always run in green threads."
+        parser.add_argument(
+            "--socket-mode",
+            metavar="MODE",
+            type=_socket_mode,
+            help="Permissions of the file of unix:path, in octal, such as 660. Default: what the umask leaves of 777.",
+        )
         # If True, Django's run() would add its threading mix-in to our server.
         parser.set_defaults(use_threading=False)
 
@@ -63,6 +78,9 @@ class Command(Runserver):
         self.endpoint: str | None = None
         if options["addrport"] and options["addrport"].startswith(("unix:", "fd://")):
             self.endpoint, options["addrport"] = options["addrport"], None
+        self.socket_mode: int | None = options["socket_mode"]
+        if self.socket_mode is not None and not (self.endpoint or "").startswith("unix:"):
+            raise CommandError("--socket-mode needs an address unix:path.")
         super().handle(*args, **options)
 
     def run(self, **options: Any) -> None:
@@ -76,7 +94,7 @@ class Command(Runserver):
             protect_outputs()
         self.server_cls = self.listen  # type: ignore[assignment]  # Django's run() only calls it
         if options["use_reloader"]:
-            reloading.run_reloading(self.inner_run, self.stop_for_reload, **options)
+            reloading.run_reloading(self.inner_run, self.stop_for_reload, self.remove_file, **options)
         else:
             self.inner_run(None, **options)
 
@@ -106,6 +124,7 @@ class Command(Runserver):
         host, port = address
         self.server = RunserverServer(
             self.endpoint or (f"[{host}]:{port}" if ipv6 else f"{host}:{port}"),
+            socket_mode=self.socket_mode,
             is_whole_process=self._called_from_command_line,
         )
         return self.server
@@ -113,6 +132,10 @@ class Command(Runserver):
     def stop_for_reload(self) -> None:
         if self.server is not None:
             self.server.stop_and_wait(RELOAD_DRAIN)
+
+    def remove_file(self) -> None:
+        if self.server is not None:
+            self.server.remove_file()
 
     def on_bind(self, server_port: int | None) -> None:
         where = self.endpoint

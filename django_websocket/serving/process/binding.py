@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
     socket = eventlet.patcher.original("socket")
 
-__all__ = ["bind_sockets", "describe", "inherited_sockets"]
+__all__ = ["SocketFile", "bind_sockets", "describe", "inherited_sockets"]
 
 BACKLOG = 2048
 """Connections that the kernel queues until they are accepted; it caps this at net.core.somaxconn."""
@@ -23,18 +23,21 @@ SYSTEMD_FIRST_FD = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
 
-def bind_sockets(*addresses: str, backlog: int = BACKLOG, reuse_port: bool = False) -> list[socket.socket]:
+def bind_sockets(
+    *addresses: str, backlog: int = BACKLOG, reuse_port: bool = False, socket_mode: int | None = None
+) -> list[socket.socket]:
     """Return non-blocking listening sockets for ``addresses``.
 
     An address is ``host:port``, ``[IPv6 address]:port``, ``unix:path`` (or a path that begins with a slash),
     or ``fd://number`` for a listening socket that the process inherited. With ``reuse_port`` several processes may
-    listen on one port, and the kernel distributes connections among them. Raises ValueError if an address is invalid
-    and OSError if it can't be bound; in both cases no socket is left open.
+    listen on one port, and the kernel distributes connections among them. ``socket_mode`` are the permissions of unix
+    sockets' files; who may write to one may connect. None leaves them to the umask. Raises ValueError if an address is
+    invalid and OSError if it can't be bound; in both cases no socket is left open.
     """
     bound: list[socket.socket] = []
     try:
         for address in addresses:
-            bound.append(_bind(address, backlog, reuse_port))
+            bound.append(_bind(address, backlog, reuse_port, socket_mode))
     except BaseException:
         for listener in bound:
             listener.close()
@@ -63,14 +66,38 @@ def describe(listener: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _bind(address: str, backlog: int, reuse_port: bool) -> socket.socket:
+class SocketFile:
+    """The file of a unix socket that this process has bound."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._path = os.path.abspath(os.fsdecode(listener.getsockname()))
+        self._identity = _identity(self._path)
+        self._process = os.getpid()
+
+    def remove(self) -> None:
+        """Remove the file, unless another server has replaced it. In a forked child, do nothing."""
+        if os.getpid() != self._process:
+            return
+        try:
+            if _identity(self._path) == self._identity:
+                os.unlink(self._path)
+        except OSError:
+            pass  # removed already, or no longer ours to remove
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path, follow_symlinks=False)
+    return status.st_dev, status.st_ino
+
+
+def _bind(address: str, backlog: int, reuse_port: bool, socket_mode: int | None) -> socket.socket:
     if address.startswith("fd://"):
         number = address.removeprefix("fd://")
         if not number.isdigit():
             raise ValueError(f"not a file descriptor: {address!r}")
         return _adopt(int(number))
     if address.startswith(("unix:", "/")):
-        return _bind_unix(address.removeprefix("unix:"), backlog)
+        return _bind_unix(address.removeprefix("unix:"), backlog, socket_mode)
     return _bind_tcp(address, backlog, reuse_port)
 
 
@@ -116,14 +143,19 @@ def _bind_tcp(address: str, backlog: int, reuse_port: bool) -> socket.socket:
     return listener
 
 
-def _bind_unix(path: str, backlog: int) -> socket.socket:
+def _bind_unix(path: str, backlog: int, mode: int | None) -> socket.socket:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Not chmod(2), before which others could connect, or put a file of theirs in the place of this one.
+    umask = None if mode is None else os.umask(0o777 & ~mode)
     try:
         _listen(listener, path, backlog)
     except BaseException:
         listener.close()
         raise
+    finally:
+        if umask is not None:
+            os.umask(umask)
     return listener
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
-from ..process.binding import bind_sockets
+from ..process.binding import SocketFile, bind_sockets
 from ..process.operator_signals import operator_signals
 from ..process.server import AccessEntry, ClosedEntry, Server
 from ..process.site import SiteServer
@@ -31,13 +31,14 @@ SERVER_ERRORS = frozenset({1011, 1012, 1013, 1014})
 class RunserverServer:
     """Adapts our server to the server class that :func:`django.core.servers.basehttp.run` expects."""
 
-    def __init__(self, address: str, *, is_whole_process: bool = True) -> None:
-        """Listen on ``address``; format and exceptions are those of :func:`.binding.bind_sockets`.
+    def __init__(self, address: str, *, socket_mode: int | None = None, is_whole_process: bool = True) -> None:
+        """Listen on ``address``; format, ``socket_mode`` and exceptions are those of :func:`.binding.bind_sockets`.
 
         ``is_whole_process``: the process is to exit when serving has ended, so nothing may keep it from that.
         """
         self._is_whole_process = is_whole_process
-        self._listeners = bind_sockets(address)
+        self._listeners = bind_sockets(address, socket_mode=socket_mode)
+        self._file = SocketFile(self._listeners[0]) if address.startswith(("unix:", "/")) else None
         self._server: Server | None = None
         self._finished = eventlet.Event()
         name = self._listeners[0].getsockname()
@@ -58,6 +59,7 @@ class RunserverServer:
                     self._serve(self._server)
                 if self._is_whole_process:
                     guard_exit()
+                self.remove_file()
         finally:
             self._finished.send()
 
@@ -69,6 +71,12 @@ class RunserverServer:
         """The first signal lets views and requests finish, the second doesn't."""
         assert self._server is not None, "signals are only handled while serving"
         self._server.stop(drain_timeout=0 if self._server.stopping else None)
+        self.remove_file()
+
+    def remove_file(self) -> None:
+        """Remove the file of a unix socket; called when the server has stopped listening and won't again."""
+        if self._file is not None:
+            self._file.remove()
 
     def stop_and_wait(self, drain_timeout: float) -> None:
         """Stop, and wait for :meth:`serve_forever` to return: at most ``drain_timeout`` + 2 seconds."""

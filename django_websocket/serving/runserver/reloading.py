@@ -140,10 +140,13 @@ def _exit_status(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def run_reloading(main: Callable[..., object], stop: Callable[[], None], **options: Any) -> NoReturn:
+def run_reloading(
+    main: Callable[..., object], stop: Callable[[], None], leave: Callable[[], None], **options: Any
+) -> NoReturn:
     """Run ``main(**options)`` in a green thread while the calling one watches for file changes.
 
-    Exits with 3 when a file changes and with 0 on SIGINT or SIGTERM, in both cases after calling ``stop()``.
+    Exits with 3 when a file changes and with 0 on a signal to stop, in both cases after calling ``stop()``, and in the
+    second also ``leave()``: no other process will follow.
     """
 
     def main_after_first_scan(**options: Any) -> None:
@@ -153,7 +156,7 @@ def run_reloading(main: Callable[..., object], stop: Callable[[], None], **optio
 
     reloader = autoreload.get_reloader()
     autoreload.logger.info("Watching for file changes with %s", type(reloader).__name__)
-    _watch(partial(autoreload.start_django, reloader, main_after_first_scan, **options), stop)
+    _watch(partial(autoreload.start_django, reloader, main_after_first_scan, **options), stop, leave)
 
 
 def run_or_wait_for_change(run: Callable[[], None]) -> None:
@@ -166,11 +169,11 @@ def run_or_wait_for_change(run: Callable[[], None]) -> None:
     except Exception:
         traceback.print_exc()
         # Not start_django(): the receivers of its signal need settings.
-        _watch(autoreload.get_reloader().run_loop, lambda: None)
+        _watch(autoreload.get_reloader().run_loop, lambda: None, lambda: None)
 
 
-def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
-    """Call ``watch()`` until it or a signal raises SystemExit, then ``stop()``."""
+def _watch(watch: Callable[[], object], stop: Callable[[], None], leave: Callable[[], None]) -> NoReturn:
+    """Call ``watch()`` until it or a signal raises SystemExit, then ``stop()``, and ``leave()`` after a signal."""
     watcher = greenlet.getcurrent()
     watching = True
     signalled = False
@@ -188,6 +191,7 @@ def _watch(watch: Callable[[], object], stop: Callable[[], None]) -> NoReturn:
             watching = False
             stop()
             if signalled:
+                leave()
                 guard_exit(0)
                 sys.exit(0)  # also if a file has changed at the same time
             guard_exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from django_websocket.serving.process.binding import bind_sockets, describe, inherited_sockets
+from django_websocket.serving.process.binding import SocketFile, bind_sockets, describe, inherited_sockets
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", ":0", "[::1]:0"])
@@ -68,6 +69,51 @@ def test_unix(tmp_path: Path) -> None:
     # Nobody listens any more: the file is stale.
     [listener] = bind_sockets(str(path))
     listener.close()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o660, 0o666, 0o777])
+def test_the_mode_of_a_unix_socket(tmp_path: Path, mode: int) -> None:
+    """It has it from the start, whatever the umask."""
+    before = os.umask(0o027)
+    try:
+        [listener] = bind_sockets(f"unix:{tmp_path}/s", socket_mode=mode)
+        listener.close()
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == mode
+
+
+def test_the_file_of_a_unix_socket_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    [listener] = bind_sockets("unix:s")
+    file = SocketFile(listener)
+    monkeypatch.chdir("/")
+    listener.close()
+    file.remove()
+    assert not (tmp_path / "s").exists()
+    file.remove()
+
+
+def test_the_file_of_another_server_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    [listener] = bind_sockets(f"unix:{path}")
+    with listener:
+        file = SocketFile(listener)
+        path.rename(tmp_path / "old")  # so that its inode isn't used again
+        [other] = bind_sockets(f"unix:{path}")
+        with other:
+            file.remove()
+            assert path.exists()
+
+
+def test_a_forked_child_removes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [listener] = bind_sockets(f"unix:{tmp_path}/s")
+    with listener:
+        file = SocketFile(listener)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        file.remove()
+    assert (tmp_path / "s").exists()
 
 
 def test_unix_leaves_other_files(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
 * ``W003``: psycopg was imported before the process was patched, and blocks in the same way.
 * ``W004``: CONN_MAX_AGE is set, so each green thread would keep its own connection.
 * ``W005``: a setting looks like a misspelling of one of ours.
+* ``W006``: sessions are signed cookies, so a log-out closes no websockets.
 """
 
 from __future__ import annotations
@@ -28,9 +29,18 @@ from .conf import SETTINGS, get_setting
 from .hub_choice import asks_for_asyncio_hub
 from .middleware import WebSocketMiddleware
 
-__all__ = ["check_databases", "check_environment", "check_middleware", "check_settings", "register_checks"]
+__all__ = [
+    "check_databases",
+    "check_environment",
+    "check_middleware",
+    "check_sessions",
+    "check_settings",
+    "register_checks",
+]
 
 PREFIX = "WEBSOCKET_"
+
+SESSION_MIDDLEWARE = ".SessionMiddleware"
 
 IN_THREAD = "run long queries in a native thread: django_websocket.blocking.to_thread()."
 
@@ -91,6 +101,22 @@ def _import(name: str) -> Any:
         return import_string(name)
     except ImportError:
         return None  # Django reports this itself, and better
+
+
+def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Check that a log-out can be seen from the server (W006)."""
+    if settings.SESSION_ENGINE != "django.contrib.sessions.backends.signed_cookies":
+        return []
+    if not any(name.endswith(SESSION_MIDDLEWARE) for name in settings.MIDDLEWARE):
+        return []
+    return [
+        Warning(
+            "Sessions are signed cookies, which only the browser holds: websockets stay open after a log-out.",
+            hint="To have a log-out close them, keep sessions on the server: SESSION_ENGINE ="
+            ' "django.contrib.sessions.backends.db" or "django.contrib.sessions.backends.cached_db".',
+            id="django_websocket.W006",
+        )
+    ]
 
 
 def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
@@ -163,5 +189,5 @@ def _psycopg_blocks() -> bool:
 
 def register_checks() -> None:
     """Register all checks; called when the application is ready."""
-    for check in (check_settings, check_environment, check_middleware, check_databases):
+    for check in (check_settings, check_environment, check_middleware, check_sessions, check_databases):
         register(check, "django_websocket")

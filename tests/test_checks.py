@@ -36,7 +36,25 @@ def ids(messages: list[CheckMessage]) -> list[str]:
 
 def test_all_are_registered() -> None:
     registered = {getattr(check, "__name__", "") for check in registry.registry.get_checks()}
-    assert {"check_settings", "check_environment", "check_middleware", "check_databases"} <= registered
+    ours = {"check_settings", "check_environment", "check_middleware", "check_sessions", "check_databases"}
+    assert ours <= registered
+
+
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("backend", "middleware", "found"),
+    [
+        ("signed_cookies", [COMMON, SESSIONS], ["W006"]),
+        ("signed_cookies", [COMMON], []),
+        ("db", [COMMON, SESSIONS], []),
+        ("cached_db", [COMMON, SESSIONS], []),
+    ],
+)
+def test_sessions_that_a_log_out_can_not_end(backend: str, middleware: list[str], found: list[str]) -> None:
+    with override_settings(SESSION_ENGINE=f"django.contrib.sessions.backends.{backend}", MIDDLEWARE=middleware):
+        assert ids(checks.check_sessions(None)) == found
 
 
 def test_a_good_project_passes() -> None:

@@ -102,7 +102,9 @@ def test_clients_that_do_not_answer_the_close_do_not_hold_it_up(serving: Serving
 def test_signals_repeated_until_the_end_do_not_change_the_exit_status(serving: Serving) -> None:
     with serving() as served, crowd(served.port, "/witness/", 20):
         assert send_until_ended(served.process) == 0
-        assert served.log() == ""
+        lines = served.log().splitlines()
+        assert len(lines) <= 2, lines
+        assert all(line.startswith("LOG django.server INFO Received SIG") for line in lines), lines
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)])

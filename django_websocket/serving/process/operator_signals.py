@@ -34,6 +34,9 @@ logger = logging.getLogger("django.server")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OTHER_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
+STOP_LINES = ("Received %s: stopping", "Received %s while stopping: not waiting any longer")
+"""For the first signal and the second; further ones change nothing."""
+
 CONTROLLING_TERMINAL = "/dev/tty"
 
 
@@ -44,16 +47,16 @@ def operator_signals(stop: Callable[[], None], *, until_exit: bool) -> Iterator[
     Enter it in the main thread. ``stop()`` is called in the hub for each signal that asks for it. ``until_exit`` is
     that of :func:`.signals_to_hub`.
     """
-    stopping = False
+    count = 0
 
     def react(signum: int) -> None:
-        nonlocal stopping
+        nonlocal count
         name = signal.Signals(signum).name
         # In greenlets: a log handler may wait for a lock, which the hub must not.
         if signum in stopping_signals:
-            line = "Received %s again: not waiting any longer" if stopping else "Received %s: stopping"
-            eventlet.spawn_n(_log, logging.INFO, line, name)
-            stopping = True
+            if count < len(STOP_LINES):
+                eventlet.spawn_n(_log, logging.INFO, STOP_LINES[count], name)
+            count += 1
             stop()
         elif signum == signal.SIGUSR2:
             eventlet.spawn_n(_log, logging.WARNING, "Received %s: ignored, this server can't replace its program", name)

@@ -31,8 +31,9 @@ def directory(tmp_path: Path) -> Iterator[Path]:
     logger.propagate = propagate
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
+        target = getattr(handler, "target", handler)
         handler.close()
-        getattr(handler, "target", handler).close()
+        target.close()
 
 
 def add(handler: logging.Handler) -> None:

@@ -172,10 +172,9 @@ class TestAddresses:
             server.wait_until_serving()
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
             if not reload:
-                before = path.stat().st_ino
+                before = path.stat().st_mtime_ns
                 _change_until_restarted(server, watched_project / "mysite" / "views.py", ".lower()", ".upper()")
-                assert path.exists()
-                wait_until(lambda: path.exists() and path.stat().st_ino != before, 20)
+                wait_until(lambda: path.exists() and path.stat().st_mtime_ns != before, 20)
                 wait_until(lambda: server.output.count("CONTROL-C") == 2, 20)
             with unix_connect(str(path), "ws://localhost/echo-once/") as client:
                 server.process.send_signal(signal.SIGTERM)

@@ -85,9 +85,10 @@ class SocketFile:
             pass  # removed already, or no longer ours to remove
 
 
-def _identity(path: str) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, int, int]:
     status = os.stat(path, follow_symlinks=False)
-    return status.st_dev, status.st_ino
+    # A file that replaces a removed one may get its inode number. The time of a socket's file is that of the bind.
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _bind(address: str, backlog: int, reuse_port: bool, socket_mode: int | None) -> socket.socket:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
 from typing import TypeVar
 
-__all__ = ["memoize_short"]
+__all__ = ["Memo"]
 
 T = TypeVar("T")
 S = TypeVar("S", str, bytes)
 
 
-def memoize_short(entries: int, length: int) -> Callable[[Callable[[S], T]], Callable[[S], T]]:
-    """Cache the results for the latest ``entries`` arguments no longer than ``length``; compute the others anew."""
+class Memo(dict[S, T]):
+    """``memo[argument]`` is ``function(argument)``, computed once for each argument no longer than ``length``.
 
-    def decorate(function: Callable[[S], T]) -> Callable[[S], T]:
-        cached = lru_cache(maxsize=entries)(function)
+    Keeps at most ``entries`` results; one more, and all are computed anew. Exceptions of the function are passed on.
+    """
 
-        @wraps(function)
-        def memoized(argument: S) -> T:
-            return cached(argument) if len(argument) <= length else function(argument)
+    def __init__(self, function: Callable[[S], T], *, entries: int, length: int) -> None:
+        super().__init__()
+        self._function: Callable[[S], T] = function
+        self._entries = entries
+        self._length = length
 
-        memoized.cache_info = cached.cache_info  # type: ignore[attr-defined]  # as lru_cache() has it
-        return memoized
-
-    return decorate
+    def __missing__(self, argument: S) -> T:
+        result: T = self._function(argument)
+        if len(argument) <= self._length:
+            if len(self) >= self._entries:
+                self.clear()
+            self[argument] = result
+        return result

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 
-from .memo import memoize_short
+from .memo import Memo
 
 __all__ = ["is_allowed_origin"]
 
@@ -36,7 +36,6 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
     return _matches(origin, allowed)
 
 
-@memoize_short(entries=64, length=255)
 def _parse(origin: str) -> Parsed | None:
     """Return the scheme, host and port of an origin; None if it isn't one, such as "null"."""
     try:
@@ -53,27 +52,30 @@ def _parse(origin: str) -> Parsed | None:
     return parts.scheme, host, port if port is not None else _DEFAULT_PORTS.get(parts.scheme)
 
 
+_origins = Memo(_parse, entries=64, length=255)
+
+
 def _is_own_host(request: HttpRequest, origin: str) -> bool:
-    parsed = _parse(origin)
+    parsed = _origins[origin]
     if parsed is None:
         return False
     scheme, host, port = parsed
     if scheme != "https" and (request.is_secure() or scheme != "http"):
         return False
     # A Host header without a port means the default port of the page's scheme.
-    own = _parse(f"{scheme}://{request.get_host()}")
+    own = _origins[f"{scheme}://{request.get_host()}"]
     return own is not None and own[1:] == (host, port)
 
 
 def _matches(origin: str, allowed: Iterable[str]) -> bool:
-    parsed = _parse(origin)
+    parsed = _origins[origin]
     for pattern in allowed:
         if pattern == "*" or pattern.lower() == origin.lower():
             return True
         if parsed is None:
             continue
         wildcard = "://*." in pattern
-        expected = _parse(pattern.replace("://*.", "://", 1) if wildcard else pattern)
+        expected = _origins[pattern.replace("://*.", "://", 1) if wildcard else pattern]
         if expected is None or (expected[0], expected[2]) != (parsed[0], parsed[2]):
             continue
         if parsed[1] == expected[1] or (wildcard and parsed[1].endswith("." + expected[1])):

@@ -49,22 +49,32 @@ class StallMeter:
         self._watcher: tuple[float, Callable[[float], None]] | None = None
         # Closures, because one of them is called in each of the hub's turns.
         monotonic, waiting, longest = time.monotonic, WAITING, LONGEST_TURN
+        noticed = longest
         began, stalled = waiting, 0.0
         poll: Any = None
 
         def do_poll(seconds: float) -> Any:
             nonlocal began, stalled
             now = monotonic()
-            if now - began > longest:
-                stalled += now - began - longest
-            if self._watcher is not None and now - began > self._watcher[0]:
-                self._watcher[1](began)
+            if now - began > noticed:
+                end_long_turn(now)
             began = waiting
             events = poll(seconds)
             began = monotonic()
             if began - now > seconds + longest:
                 stalled += began - now - seconds - longest
             return events
+
+        def end_long_turn(now: float) -> None:
+            nonlocal stalled
+            stalled += max(0.0, now - began - longest)
+            if self._watcher is not None and now - began > self._watcher[0]:
+                self._watcher[1](began)
+
+        def watch(watcher: tuple[float, Callable[[float], None]] | None) -> None:
+            nonlocal noticed
+            self._watcher = watcher
+            noticed = longest if watcher is None else min(longest, watcher[0])
 
         def clock() -> float:
             """Seconds on a monotonic clock that stands still in a stall."""
@@ -87,7 +97,7 @@ class StallMeter:
         """When the hub's turn began, by the system's monotonic clock; :data:`WAITING` while it waits."""
         self.stalled: Callable[[], float] = lambda: stalled
         """Seconds of all stalls that are over."""
-        self._install, self._uninstall = install, uninstall
+        self._install, self._uninstall, self._watch = install, uninstall, watch
 
     @property
     def can_measure(self) -> bool:
@@ -119,11 +129,11 @@ class StallMeter:
 
     def watch(self, limit: float, on_late_turn: Callable[[float], None]) -> None:
         """Call ``on_late_turn(began)`` at the end of each turn that took more than ``limit`` seconds."""
-        self._watcher = (limit, on_late_turn)
+        self._watch((limit, on_late_turn))
 
     def unwatch(self) -> None:
         """Undo :meth:`watch`."""
-        self._watcher = None
+        self._watch(None)
 
     def call_at_deadline(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Have the hub call ``callback(*args)`` when ``seconds`` have passed by :attr:`clock`, but not before it has

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ...channel import UPGRADE_KEY, Upgrade
-from ...memo import memoize_short
+from ...memo import Memo
 from .body import RequestBody
 from .files import FileWrapper
 from .head import Head
@@ -34,11 +34,13 @@ def base_environ(server_name: str, server_port: str, *, multiprocess: bool) -> d
     }
 
 
-@memoize_short(entries=1024, length=64)
 def _variable(name: bytes) -> str:
     """Return the environ key for a header."""
     key = name.decode("ascii").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_variables = Memo(_variable, entries=1024, length=64)
 
 
 def make_environ(
@@ -56,7 +58,7 @@ def make_environ(
     environ["wsgi.input"] = body
     environ[UPGRADE_KEY] = upgrade
     for name, raw_value in head.headers:
-        key = _variable(name)
+        key = _variables[name]
         value = raw_value.decode("latin-1")
         if key in environ:
             # RFC 9110, 5.3: combined in order, "separated by a comma"; RFC 9113, 8.2.3 for Cookie.

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TypeAlias
 
-from ...memo import memoize_short
+from ...memo import Memo
 from ...protocol.handshake import TOKEN
 from ..green.async_stream import is_asynchronous, send_asynchronous
 from .files import FileWrapper
@@ -73,12 +73,14 @@ def refusal_bytes(refusal: Refusal, *, head_only: bool = False) -> bytes:
     ).encode("latin-1") + (b"" if head_only else body)
 
 
-@memoize_short(entries=1024, length=64)
 def _lower_name(name: str) -> str:
     """Return ``name`` in lower case. Raises ValueError if it isn't a header name."""
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"not a header name: {name!r}")
     return name.lower()
+
+
+_lower_names = Memo(_lower_name, entries=1024, length=64)
 
 
 @lru_cache(maxsize=64)
@@ -137,7 +139,7 @@ class Response:
         length: int | None = None
         has_date = close = False
         for name, value in headers:
-            lower = _lower_name(name)
+            lower = _lower_names[name]
             if _UNSENDABLE.search(value) is not None:
                 raise ValueError(f"the value of the response header {name} can't be sent: {value!r}")
             if lower == "content-length":

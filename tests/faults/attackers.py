@@ -135,6 +135,17 @@ def controls(port: int, seconds: float, opcode: int, size: int) -> None:
     print(f"{sent / len(one) / seconds:.0f}", flush=True)
 
 
+def upload(port: int, seconds: float) -> None:
+    """A body without an end, as fast as it goes; prints how many megabytes the server took a second."""
+    with Peer(port) as peer:
+        peer.send(b"POST /upload/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % 10**15)
+        begun()
+        data, sent, end = bytes(2**20), 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            sent += peer.sock.send(data)
+    print(f"{sent / seconds / 1e6:.0f}", flush=True)
+
+
 def firehose(port: int, seconds: float, size: int) -> None:
     """Messages of ``size`` bytes as fast as they go to an echo; prints how many the server took a second."""
     one = frame(TEXT, b"x" * size)
@@ -231,6 +242,7 @@ def main() -> None:
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
         "controls": lambda: controls(port, float(arguments[1]), int(arguments[2]), int(arguments[3])),
+        "upload": lambda: upload(port, float(arguments[1])),
         "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),
         "inflating": lambda: inflating(
             port, int(arguments[1]), float(arguments[2]), int(arguments[3]), float(arguments[4])

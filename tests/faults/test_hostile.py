@@ -141,6 +141,19 @@ def test_many_floods_of_control_frames_are_not_felt_next_door(
 
 
 @pytest.mark.heavy
+def test_fast_uploads_are_not_felt_next_door(serving: Serving, record_property: Record) -> None:
+    with serving() as served, served.open("/echo/") as neighbour:
+
+        def measure() -> float:
+            with ExitStack() as stack:
+                for _ in range(3):
+                    stack.enter_context(attack("upload", served.port, 10))
+                return percentile(round_trips(served, neighbour, 4), 0.99)
+
+        retried(measure, 0.05, record_property)
+
+
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [0, 100, 60_000])
 def test_a_firehose_leaves_timers_on_time(serving: Serving, record_property: Record, size: int) -> None:
     with serving(beat=0.01) as served:

@@ -22,7 +22,10 @@ LINGER_BYTES = 16 * 1024 * 1024
 can discard the response before the client has read it (RFC 9112, section 9.6)."""
 
 FAIR_SHARE = 1024 * 1024
-"""Bytes that a connection may send or receive without blocking before it yields to the others."""
+"""Bytes that a connection may send without blocking before it yields to the others."""
+
+FAIR_RECEIVE = 64 * 1024
+"""Bytes that a connection may receive without blocking before it yields. Less, since they are parsed, too."""
 
 
 class Disconnected(ConnectionResetError):
@@ -34,38 +37,39 @@ class Disconnected(ConnectionResetError):
 class Stream:
     """A connection's ``wire``, read and written by the greenlet that serves it."""
 
-    __slots__ = ("_moved_since_yield", "_stalls", "clock", "ended", "wire")
+    __slots__ = ("_received_since_yield", "_sent_since_yield", "_stalls", "clock", "ended", "wire")
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self._moved_since_yield = 0
+        self._received_since_yield = 0
+        self._sent_since_yield = 0
         self._stalls = meter_of(eventlet.hubs.get_hub())
         self.clock: Callable[[], float] = self._stalls.clock
         """What deadlines are measured with; see :attr:`.StallMeter.clock`."""
         self.ended = False
 
-    def receive(self, size: int, timeout: float, *, wait_first: bool = False) -> bytes:
+    def receive(self, size: int, timeout: float, *, wait_first: bool = False, weight: int = 1) -> bytes:
         """Return at most ``size`` bytes, ``b""`` at the end of the stream.
 
         Raises TimeoutError after ``timeout`` seconds, any other OSError if the connection is lost. ``wait_first``
-        skips the first attempt where no data is expected yet.
+        skips the first attempt where no data is expected yet. ``weight`` is how many times more than plain data these
+        bytes cost.
         """
+        if self._received_since_yield >= FAIR_RECEIVE:
+            self._yield()
         deadline = self.clock() + timeout
         while True:
             if not wait_first:
                 try:
                     data = self.wire.receive(size)
+                    self._received_since_yield += weight * len(data)
+                    return data
                 except (BlockingIOError, InterruptedError):
                     timeout = deadline - self.clock()
-                else:
-                    self._moved_since_yield += len(data)
-                    if self._moved_since_yield > FAIR_SHARE:
-                        self._yield()
-                    return data
             wait_first = False
             if timeout <= 0:
                 raise TimeoutError("timed out waiting for the client")
-            self._moved_since_yield = 0
+            self._received_since_yield = 0
             self._wait(timeout, read=True)
 
     def send(self, data: bytes, flags: int = 0) -> None:
@@ -78,9 +82,9 @@ class Stream:
                 sent = 0
             except OSError as error:
                 raise _disconnected(str(error), len(rest)) from error
-            self._moved_since_yield += sent
+            self._sent_since_yield += sent
             if sent == len(rest):
-                if self._moved_since_yield > FAIR_SHARE:
+                if self._sent_since_yield > FAIR_SHARE:
                     self._yield()
                 return
             rest = memoryview(rest)[sent:]
@@ -100,8 +104,8 @@ class Stream:
             if not sent:
                 break
             done += sent
-            self._moved_since_yield += sent
-            if self._moved_since_yield > FAIR_SHARE:
+            self._sent_since_yield += sent
+            if self._sent_since_yield > FAIR_SHARE:
                 self._yield()
         return done
 
@@ -120,11 +124,11 @@ class Stream:
             pass
 
     def _yield(self) -> None:
-        self._moved_since_yield = 0
+        self._received_since_yield = self._sent_since_yield = 0
         eventlet.sleep(0)
 
     def _wait_writable(self, unsent: int) -> None:
-        self._moved_since_yield = 0
+        self._sent_since_yield = 0
         try:
             self._wait(WRITE_TIMEOUT, write=True)
         except OSError as error:

@@ -36,11 +36,11 @@ LARGE_RECEIVE_SIZE = 4 * RECEIVE_SIZE
 """The same in the middle of a large message."""
 
 FLOODED_RECEIVE_SIZE = 1024
-"""The same from a client that has sent :data:`MAX_CONTROL_FRAMES` within one callback. No queue stops control frames as
-messages are stopped, and 64 KiB hold ten thousand of them, which take tens of milliseconds."""
+"""The same from a client that has sent more than :data:`MAX_UNQUEUED_FRAMES` within one callback. A full queue stops
+messages, but neither control frames nor fragments, and 64 KiB hold ten thousand: tens of milliseconds of work."""
 
-MAX_CONTROL_FRAMES = 256
-"""Many more than a client needs: it answers our pings and may send its own now and then."""
+MAX_UNQUEUED_FRAMES = 256
+"""More than a client needs: it answers our pings, may send its own now and then, and has no use for tiny fragments."""
 
 
 class Driver(Waiter):
@@ -52,7 +52,6 @@ class Driver(Waiter):
 
     __slots__ = (
         "_connection",
-        "_control_frames",
         "_deadline",
         "_is_lost",
         "_is_reading",
@@ -70,6 +69,7 @@ class Driver(Waiter):
         "_receive_size",
         "_send",
         "_subject",
+        "_unqueued_frames",
         "bytes_received",
         "bytes_sent",
         "latency",
@@ -104,7 +104,7 @@ class Driver(Waiter):
         self._receive = channel.receive
         self._receive_size = RECEIVE_SIZE
         self._large_receive_size = LARGE_RECEIVE_SIZE
-        self._control_frames = 0  # as counted by the connection at the last event
+        self._unqueued_frames = 0  # as counted by the connection at the last event
         self._send = channel.send
         self._outbox: Outbox | None = None
         self._pacer: Pacer | None = None
@@ -197,8 +197,8 @@ class Driver(Waiter):
         """Handle all input except messages: pongs, flow control, pings, the close."""
         connection = self._connection
         connection.has_events = False
-        control_frames, self._control_frames = self._control_frames, connection.control_frames_received
-        if self._control_frames - control_frames > MAX_CONTROL_FRAMES:
+        unqueued_frames, self._unqueued_frames = self._unqueued_frames, connection.unqueued_frames_received
+        if self._unqueued_frames - unqueued_frames > MAX_UNQUEUED_FRAMES:
             self._receive_size = self._large_receive_size = FLOODED_RECEIVE_SIZE
         if connection.pongs:
             self._take_pongs()

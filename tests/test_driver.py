@@ -10,7 +10,7 @@ import pytest
 
 from django_websocket import pacing
 from django_websocket.close_codes import CloseCode
-from django_websocket.driver import FLOODED_RECEIVE_SIZE, MAX_CONTROL_FRAMES, RECEIVE_SIZE, Driver
+from django_websocket.driver import FLOODED_RECEIVE_SIZE, MAX_UNQUEUED_FRAMES, RECEIVE_SIZE, Driver
 from django_websocket.exceptions import ConcurrencyError, KeepaliveTimeout
 from django_websocket.options import Options, resolve_options
 from django_websocket.protocol.connection import Connection, State
@@ -394,8 +394,12 @@ def test_up_to_the_bound_data_waits_without_blocking(world: World) -> None:
     socket.end()
 
 
-@pytest.mark.parametrize("first", [0x89, 0x8A], ids=["pings", "pongs"])
-def test_a_flood_of_control_frames_is_read_in_small_pieces(world: World, first: int) -> None:
+@pytest.mark.parametrize(
+    "flood",
+    [frame(0x89) * 1000, frame(0x8A) * 1000, frame(0x01) + frame(0x00) * 900 + frame(0x80)],
+    ids=["pings", "pongs", "fragments"],
+)
+def test_a_flood_of_small_frames_is_read_in_small_pieces(world: World, flood: bytes) -> None:
     """No full queue stops them, so one read must not hold ten thousand."""
     socket = Socket(world).start()
     sizes: list[int] = []
@@ -412,11 +416,10 @@ def test_a_flood_of_control_frames_is_read_in_small_pieces(world: World, first: 
         socket.run_until(lambda: sum(sizes) == sent)
 
     socket.driver._receive = recording
-    flood = frame(first) * 1000
     send(flood)
     send(flood)
     assert max(sizes) <= FLOODED_RECEIVE_SIZE
-    # Large messages are no way back: more control frames could come behind each.
+    # Large messages are no way back: more small frames could come behind each.
     send(frame(0x82, bytes(200_000))[:100_000])
     assert max(sizes) <= FLOODED_RECEIVE_SIZE
     socket.end()
@@ -424,7 +427,7 @@ def test_a_flood_of_control_frames_is_read_in_small_pieces(world: World, first: 
 
 def test_pings_now_and_then_are_no_flood(world: World) -> None:
     socket = Socket(world).start()
-    for _ in range(MAX_CONTROL_FRAMES + 1):
+    for _ in range(MAX_UNQUEUED_FRAMES + 1):
         socket.peer.send(frame(0x89))
         socket.received(b"\x8a\x00")
     assert socket.driver._receive_size == RECEIVE_SIZE

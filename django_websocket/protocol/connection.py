@@ -71,7 +71,6 @@ class Connection:
         "close_reason",
         "close_received",
         "close_sent",
-        "control_frames_received",
         "ended",
         "failure",
         "full",
@@ -83,6 +82,7 @@ class Connection:
         "pong",
         "pongs",
         "remaining",
+        "unqueued_frames_received",
     )
 
     def __init__(
@@ -116,10 +116,11 @@ class Connection:
         """Code and reason of the client's close frame; 1006 until one is received."""
         self.messages_received = 0
         self.messages_sent = 0
-        self.control_frames_received = 0
+        self.unqueued_frames_received = 0
+        """Control frames and continuations so far, which no full queue stops."""
         self.has_events = False
-        """Set on anything other than a message: a ping, a pong, the end, or a pause. The handler of these events clears
-        it."""
+        """Set on anything other than a message: a ping, a pong, a continuation, the end, or a pause. The handler of these
+        events clears it."""
         self.pong: bytes | None = None
         """Pending pong frames, until :meth:`take_output` returns them."""
         self.pongs: list[bytes] = []
@@ -364,6 +365,9 @@ class Connection:
             inflater = self._deflate.inflater() if first & 0x40 and self._deflate is not None else None
             is_text = first & 0x0F == TEXT
             assembly = self._assembly = Assembly(is_text=is_text, inflater=inflater, max_size=self._max_size)
+        else:
+            self.unqueued_frames_received += 1
+            self.has_events = True
         assembly.begin_frame(length)
         self._fin = first >= 0x80
         self._mask = mask
@@ -397,7 +401,7 @@ class Connection:
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         self.has_events = True
-        self.control_frames_received += 1
+        self.unqueued_frames_received += 1
         if opcode == PING:
             pong = encode_frame(PONG, payload)
             # Section 5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame".

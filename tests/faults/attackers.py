@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from .peer import BINARY, PING, PONG, TEXT, Peer, available_descriptors, frame, handshake
+from .peer import BINARY, CONTINUATION, PING, PONG, TEXT, Peer, available_descriptors, frame, handshake
 
 #: How much is sent at once.
 BURST = 65536
@@ -106,14 +106,23 @@ def pings(port: int, seconds: float, rate: float) -> None:
     flood(port, "/echo/", one * (BURST // len(one) // 8), len(one), seconds, rate)
 
 
-def controls(port: int, seconds: float, opcode: int, size: int) -> None:
-    """``size`` connections that send empty control frames as fast as they go; prints how many the server took."""
-    one = frame(opcode)
-    data = one * (BURST // len(one))
+def frames(port: int, seconds: float, kind: str, size: int) -> None:
+    """``size`` connections that send empty pings, pongs or fragments as fast as they go.
+
+    Prints how many megabytes the server took a second.
+    """
+    unit = {
+        "pings": frame(PING),
+        "pongs": frame(PONG),
+        "fragments": frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 900 + frame(CONTINUATION),
+    }[kind]
+    data = unit * (BURST // len(unit))
     poll = selectors.DefaultSelector()
+    positions: dict[socket.socket, int] = {}
     for _ in range(size):
         peer = Peer(port).open("/echo/")
         peer.sock.setblocking(False)
+        positions[peer.sock] = 0
         poll.register(peer.sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
     begun()
     sent, end = 0, time.monotonic() + seconds
@@ -122,17 +131,12 @@ def controls(port: int, seconds: float, opcode: int, size: int) -> None:
             sock = key.fileobj
             assert isinstance(sock, socket.socket)
             if events & selectors.EVENT_WRITE:
-                # Not always a whole number of frames: the rest of one is the beginning of the next, all being alike.
-                count = sock.send(data)
-                while count % len(one):
-                    try:
-                        count += sock.send(one[count % len(one) :])
-                    except BlockingIOError:
-                        poll.select(0.001)
+                count = sock.send(data[positions[sock] :])
+                positions[sock] = (positions[sock] + count) % len(data)
                 sent += count
             if events & selectors.EVENT_READ:
                 sock.recv(BURST)
-    print(f"{sent / len(one) / seconds:.0f}", flush=True)
+    print(f"{sent / seconds / 1e6:.1f}", flush=True)
 
 
 def upload(port: int, seconds: float) -> None:
@@ -241,7 +245,7 @@ def main() -> None:
     attacks: dict[str, Callable[[], None]] = {
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
-        "controls": lambda: controls(port, float(arguments[1]), int(arguments[2]), int(arguments[3])),
+        "frames": lambda: frames(port, float(arguments[1]), arguments[2], int(arguments[3])),
         "upload": lambda: upload(port, float(arguments[1])),
         "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),
         "inflating": lambda: inflating(

@@ -27,7 +27,7 @@ def test_limits(name: str, value: str) -> None:
 def test_all_limits_are_compared() -> None:
     assert len(VALUES) > 20
     named = {name for name, _ in VALUES}
-    # Whoever adds a setting that limits something has to say here what it stops.
+    # A new setting that limits something belongs on the page, unless it stops no attack.
     limits = {name for name, setting in SETTINGS.items() if type(setting.default) in (int, float)}
     assert limits - named == {"WEBSOCKET_MAX_OUTBOX", "WEBSOCKET_DRAIN_TIMEOUT"}
 

@@ -119,8 +119,8 @@ class Connection:
         self.unqueued_frames_received = 0
         """Control frames and continuations so far, which no full queue stops."""
         self.has_events = False
-        """Set on anything other than a message: a ping, a pong, a continuation, the end, or a pause. The handler of these
-        events clears it."""
+        """Set on anything other than a message: a ping, a pong, a continuation, the end, or a pause. The handler of
+        these events clears it."""
         self.pong: bytes | None = None
         """Pending pong frames, until :meth:`take_output` returns them."""
         self.pongs: list[bytes] = []

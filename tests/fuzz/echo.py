@@ -32,10 +32,7 @@ from django_websocket.serving.http.connection import AccessEntry  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
 
-__all__ = ["SEEN"]
-
-#: Each response begins with it, then come the method and the path that were read.
-SEEN = "seen"
+from .fronts import SEEN  # noqa: E402
 
 #: How many odd requests are kept to be told.
 MAX_ODD = 100

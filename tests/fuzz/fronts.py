@@ -13,7 +13,10 @@ from pathlib import Path
 from tests.conftest import ROOT, locate_program
 from tests.deadlines import deadline
 
-__all__ = ["FRONTS", "Fronts", "echo_server", "serve_fronts"]
+__all__ = ["FRONTS", "SEEN", "Fronts", "echo_server", "serve_fronts"]
+
+#: Each response of the echo begins with it, then come the method and the path that were read.
+SEEN = "seen"
 
 #: The ways to the server: the name of the proxy, and whether it is lenient.
 FRONTS = ("nginx", "nginx-lenient", "haproxy", "haproxy-lenient")

@@ -24,8 +24,7 @@ from typing import Any
 
 from tests.deadlines import deadline
 
-from .echo import SEEN
-from .fronts import Fronts, echo_server, serve_fronts
+from .fronts import SEEN, Fronts, echo_server, serve_fronts
 from .heads import HOST, Mutant, mutated
 from .readings import disagreement
 

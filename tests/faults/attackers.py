@@ -139,12 +139,17 @@ def frames(port: int, seconds: float, kind: str, size: int) -> None:
     print(f"{sent / seconds / 1e6:.1f}", flush=True)
 
 
-def upload(port: int, seconds: float) -> None:
-    """A body without an end, as fast as it goes; prints how many megabytes the server took a second."""
+def upload(port: int, seconds: float, chunk: int) -> None:
+    """A body without an end, as fast as it goes; prints how many megabytes the server took a second.
+
+    It is sent in chunks of so many bytes, or whole with 0.
+    """
+    framing = b"Transfer-Encoding: chunked" if chunk else b"Content-Length: %d" % 10**15
+    piece = b"%x\r\n%b\r\n" % (chunk, bytes(chunk)) if chunk else bytes(1)
     with Peer(port) as peer:
-        peer.send(b"POST /upload/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % 10**15)
+        peer.send(b"POST /upload/ HTTP/1.1\r\nHost: 127.0.0.1\r\n%b\r\n\r\n" % framing)
         begun()
-        data, sent, end = bytes(2**20), 0, time.monotonic() + seconds
+        data, sent, end = piece * (2**20 // len(piece)), 0, time.monotonic() + seconds
         while time.monotonic() < end:
             sent += peer.sock.send(data)
     print(f"{sent / seconds / 1e6:.0f}", flush=True)
@@ -246,7 +251,7 @@ def main() -> None:
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
         "frames": lambda: frames(port, float(arguments[1]), arguments[2], int(arguments[3])),
-        "upload": lambda: upload(port, float(arguments[1])),
+        "upload": lambda: upload(port, float(arguments[1]), int(arguments[2])),
         "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),
         "inflating": lambda: inflating(
             port, int(arguments[1]), float(arguments[2]), int(arguments[3]), float(arguments[4])

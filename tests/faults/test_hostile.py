@@ -141,13 +141,14 @@ def test_many_floods_of_small_frames_are_not_felt_next_door(
 
 
 @pytest.mark.heavy
-def test_fast_uploads_are_not_felt_next_door(serving: Serving, record_property: Record) -> None:
+@pytest.mark.parametrize("chunk", [0, 1])
+def test_fast_uploads_are_not_felt_next_door(serving: Serving, record_property: Record, chunk: int) -> None:
     with serving() as served, served.open("/echo/") as neighbour:
 
         def measure() -> float:
             with ExitStack() as stack:
                 for _ in range(3):
-                    stack.enter_context(attack("upload", served.port, 10))
+                    stack.enter_context(attack("upload", served.port, 10, chunk))
                 return percentile(round_trips(served, neighbour, 4), 0.99)
 
         retried(measure, 0.05, record_property)

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+from django_websocket.serving.patch import is_patched
+
 
 def run(program: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run ``program`` with every warning an error."""
@@ -16,6 +18,11 @@ def run(program: str, **environ: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_the_process_of_pytest_is_not_patched() -> None:
+    """A test module that patched it by an import would change what the other tests see."""
+    assert not is_patched()
 
 
 def test_patches_once_and_quietly() -> None:

@@ -162,9 +162,9 @@ class Site:
     def raw(self, path: str, behind: bytes = b"", **options: Any) -> RawSocket:
         return RawSocket(self.port, path, behind, **options)
 
-    def ask(self, path: str, headers: dict[str, str] | None = None, method: str = "GET") -> Answer:
-        """An HTTP request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=deadline(10))
+    def ask(self, path: str, headers: dict[str, str] | None = None, method: str = "GET", seconds: float = 10) -> Answer:
+        """An HTTP request on a connection of its own; ``seconds`` (scaled) is how long the answer may take."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=deadline(seconds))
         try:
             connection.request(method, path, headers={**(headers or {})})
             response = connection.getresponse()
@@ -177,8 +177,8 @@ class Site:
         changed = {**HANDSHAKE, **(headers or {})}
         return self.ask(path, {k: v for k, v in changed.items() if v is not None}, method)
 
-    def get_json(self, path: str) -> Any:
-        answer = self.ask(path)
+    def get_json(self, path: str, seconds: float = 10) -> Any:
+        answer = self.ask(path, seconds=seconds)
         assert answer.status == 200, answer
         return json.loads(answer.body)
 

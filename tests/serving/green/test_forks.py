@@ -31,11 +31,11 @@ EXPECTED: dict[str, Callable[[int], object]] = {
 }
 
 
-def start_at_once(site: Site, way: str, method: str, count: int) -> None:
+def start_at_once(site: Site, way: str, method: str, count: int, seconds: float = 10) -> None:
     """Have ``count`` views at once start processes, and compare what they get."""
 
     def ask(number: int) -> object:
-        return site.get_json(f"/processes/start/?way={way}&method={method}&number={number}")
+        return site.get_json(f"/processes/start/?way={way}&method={method}&number={number}", seconds)
 
     with site.connect("/common/echo/") as websocket, ThreadPoolExecutor(count) as clients:
         websocket.send("before")
@@ -55,6 +55,19 @@ def test_fork(site: Site, way: str) -> None:
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_other_methods(site: Site, way: str, method: str) -> None:
     start_at_once(site, way, method, 3)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("way", "method"),
+    [("process", "spawn"), ("pool", "spawn"), ("executor", "spawn"), ("queue", "forkserver"), ("pool", "forkserver")],
+)
+def test_twenty_at_once(tmp_path: Path, way: str, method: str) -> None:
+    """Some forty interpreters start, and the server ends with nothing left of them."""
+    with serve_site(tmp_path) as site:
+        start_at_once(site, way, method, 20, seconds=90)
+        site.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not descendants(tmp_path), 5, "an end of all processes")
 
 
 @pytest.mark.parametrize(("way", "method"), [("run", ""), ("run", "preexec"), ("system", ""), ("popen", "")])

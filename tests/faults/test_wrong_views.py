@@ -224,7 +224,7 @@ def test_a_view_that_ignores_every_error_is_stopped(serving: Serving, tmp_path: 
         assert neighbour.gone()
         served.process.send_signal(signal.SIGTERM)
         assert served.wait_end(10) == (0, "ended")
-        assert served.log().count("LOG") == 1
+        assert served.log().count(" ERROR ") == 1
         assert "GreenletExit" not in served.log()
 
 

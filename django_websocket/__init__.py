@@ -29,16 +29,20 @@ Path of a message, in and out::
 Where things are:
 
 * ``protocol/``: RFC 6455 and RFC 7692 without I/O. ``close_codes``, ``exceptions``: what can go wrong.
-* ``channel``: the interface a server implements. ``driver``, ``waiter``, ``outbox``: everything between the protocol
-  and a channel. ``driver`` sends replies and pings, runs the closing handshake and enforces all limits in bytes.
+* ``channel``: the interface a server implements. ``driver``, ``waiter``, ``outbox``, ``pacing``: everything between the
+  protocol and a channel. ``driver`` sends replies and pings, runs the closing handshake and enforces all limits in
+  bytes; ``pacing`` limits how fast compressed messages are inflated, in slices that ``serving/sockets/turns`` spreads
+  over the hub's turns.
 * ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, pings, the server.
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
 * ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket,
   plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets and when to ping them), ``process/``
   (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
-  command).
-* ``testing/``: an in-memory channel. ``compat``: every use of private parts of Django, asgiref or Python.
+  command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls of native threads,
+  ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies before the application.
+* ``memo``: bounded caches of what clients send. ``testing/``: an in-memory channel. ``compat``: every use of private
+  parts of Django, asgiref or Python.
 
 A lower layer never imports a higher one: ``tests/test_layers.py`` holds the order and enforces it.
 """

@@ -1,4 +1,4 @@
-"""Memoizes functions whose argument comes from a client, who may send thousands of long ones."""
+"""Memoizes functions of untrusted input: clients may send thousands of different, long arguments."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ S = TypeVar("S", str, bytes)
 
 
 class Memo(dict[S, T]):
-    """``memo[argument]`` is ``function(argument)``, computed once for each argument no longer than ``length``.
+    """``memo[argument]`` is ``function(argument)``, cached for arguments no longer than ``length``.
 
-    Keeps at most ``entries`` results; one more, and all are computed anew. Exceptions of the function are passed on.
+    Keeps at most ``entries`` results; when full, the cache is cleared. Exceptions from the function propagate.
     """
 
     def __init__(self, function: Callable[[S], T], *, entries: int, length: int) -> None:

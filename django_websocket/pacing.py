@@ -1,9 +1,9 @@
 """Limits how fast compressed messages of one connection are inflated.
 
 A frame of 1 KiB may inflate to 1 MiB, so compressed input counts by its size after inflation: a connection inflates a
-slice, then others have their turn. That keeps one client from starving the others, but a client that sends nothing but
-such frames could still use a whole core. So the *excess*, the bytes beyond what real data inflates to, has a rate. A
-connection that exceeds it is paused between slices, and closed if it does so for long.
+slice, then others get a turn. That keeps one client from starving the others, but a client that sends only such frames
+could still use a whole core. So the *excess*, the bytes beyond what real data inflates to, is rate-limited. A
+connection that exceeds the rate is paused between slices, and closed if it keeps doing so.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .channel import Channel
 __all__ = ["BURST_MESSAGES", "EXCESS_RATE", "PATIENCE", "RATIO", "Pacer"]
 
 RATIO = 64
-"""Inflated bytes per compressed byte that are no excess. JSON and text inflate 5 to 20 times, very repetitive logs 50
-times, zeros 1000 times."""
+"""Inflated bytes per compressed byte that don't count as excess. JSON and text inflate to 5 to 20 times their size,
+very repetitive logs to 50 times, zeros to 1000 times."""
 
 EXCESS_RATE = 2 * 1024 * 1024
-"""Bytes of excess per second that a connection may keep up; some ten milliseconds of processor time."""
+"""Bytes of excess per second that a connection may sustain; about ten milliseconds of processor time."""
 
 BURST_MESSAGES = 16
-"""Messages of the maximum size (at least 1 MiB) that may be all excess before the rate applies."""
+"""Messages of the maximum size (at least 1 MiB) that may consist entirely of excess before the rate applies."""
 
 PATIENCE = 10.0
 """Seconds at the maximum rate after which the connection is closed."""
 
 
 class Pacer:
-    """Schedules the slices of one connection; exists once it has inflated more than one slice."""
+    """Schedules the slices of one connection; created when a message needs more than one slice."""
 
     __slots__ = ("_burst", "_channel", "_excess", "_is_scheduled", "_limited_since", "_proceed", "_updated")
 
@@ -44,7 +44,7 @@ class Pacer:
         self._is_scheduled = False
 
     def schedule(self, compressed_size: int, inflated_size: int) -> bool:
-        """Schedule the next slice, unless it is; the arguments are the sizes of the latest.
+        """Schedule the next slice, unless it is scheduled already; the arguments are the sizes of the previous one.
 
         Returns False instead if the connection has been at its maximum rate for :data:`PATIENCE` seconds.
         """

@@ -86,7 +86,7 @@ def _close_connections() -> None:
         try:
             database.close_opened()
         except Exception:
-            logger.exception("Closing the database connections of a thread failed")
+            logger.exception("Failed to close the database connections of a thread")
 
 
 def _last_loop_closed() -> None:

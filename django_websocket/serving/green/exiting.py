@@ -1,7 +1,8 @@
-"""Makes a server process exit in time, whatever its views have left running.
+"""Makes a server process exit by its deadline, whatever its views have left running.
 
-At exit, Python waits for each non-daemon child process, for the work of each executor and for each thread, however long
-that takes. A server that is stopped must be gone by its deadline, or its port stays in use and its supervisor kills it.
+At exit, Python waits for each non-daemon child process, for the pending work of each executor and for each thread,
+however long that takes. A server that is stopped must be gone by its deadline, or its port stays in use and its
+supervisor kills it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def end_children(deadline: Callable[[], float | None]) -> None:
         child.kill()
     for child in others:
         logger.warning(
-            "the process %s (%s) goes on: the time to stop is over, and it is no daemon", child.name, child.pid
+            "process %s (pid %s) is still running after the drain timeout; it is not a daemon, so it is left running",
+            child.name,
+            child.pid,
         )
     until = time.monotonic() + KILLED_SECONDS
     # A native sleep, so that no greenlet runs and starts new processes.
@@ -81,11 +84,11 @@ def _is_alive(child: BaseProcess) -> bool:
 
 
 def guard_exit(status: int = 0, seconds: float = EXIT_SECONDS) -> None:
-    """Exit the process with ``status`` if it has not ended by itself within ``seconds``. Returns at once."""
+    """Exit the process with ``status`` if it has not exited by itself within ``seconds``. Returns at once."""
 
     def end() -> None:
         native_sleep(seconds)
-        tell("django_websocket: something has kept the process from ending; it is ended now")
+        tell(f"django_websocket: the process did not exit within {seconds:g} s; forcing it to exit")
         os._exit(status)
 
     guard: Any = threading.Thread(target=end, daemon=True)

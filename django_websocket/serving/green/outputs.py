@@ -1,11 +1,11 @@
 """Standard output and error of a server, which must neither block nor fail.
 
-A pipe that nobody reads fills up, and the next log line would block the process, signals included. A pipe whose reader
-has gone raises BrokenPipeError in whatever view prints. :func:`protect_outputs` prevents both. While the other side
-keeps up, each line is written at once, so that none is lost if the process crashes. Otherwise lines wait in memory, and
-beyond a limit they are dropped and counted.
+If nobody reads a pipe, it fills up, and the next log line would block the process, signal handling included. If the
+reader has exited, BrokenPipeError is raised in any view that prints. :func:`protect_outputs` prevents both. While the
+reader keeps up, each line is written immediately, so none is lost if the process crashes. Otherwise lines are buffered
+in memory; beyond a limit they are dropped and counted.
 
-Terminals are left alone: a debugger needs its prompt at once.
+Terminals are left unchanged: a debugger needs its prompt immediately.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ else:
 __all__ = ["Output", "open_closed_streams", "protect_outputs", "tell"]
 
 MAX_WAITING = 1024 * 1024
-"""Bytes that may wait to be written."""
+"""Maximum number of buffered bytes."""
 
 CHUNK = 65536
-"""Bytes of those that are written at a time."""
+"""Buffered bytes to write at a time."""
 
 RETRY_SECONDS = 0.1
-"""Seconds between two attempts to write what waits."""
+"""Seconds between attempts to write buffered bytes."""
 
 EXIT_SECONDS = 0.5
-"""Seconds that the process waits at its exit for the other side to read what waits."""
+"""Seconds to wait, when the process exits, for the reader to take what is buffered."""
 
 PIPE_BUF: int = select.PIPE_BUF
 
@@ -51,7 +51,7 @@ STDERR = 2
 
 
 class Output(io.RawIOBase):
-    """A raw stream that writes to ``fd``; :meth:`write` takes everything, never blocks and never raises OSError."""
+    """A raw stream that writes to ``fd``; :meth:`write` accepts all data, never blocks and never raises OSError."""
 
     def __init__(self, fd: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Output(io.RawIOBase):
             self._write_waiting()
             rest = whole if self._waiting else self._write(whole)
             if rest:
-                # The rest of a line that is partly written is kept in any case.
+                # The rest of a partly written line is always kept.
                 if len(self._waiting) + len(rest) > MAX_WAITING and len(rest) == len(whole):
                     self._lost += _lines(rest)
                 else:
@@ -89,7 +89,7 @@ class Output(io.RawIOBase):
         return len(whole)
 
     def finish(self, seconds: float = EXIT_SECONDS) -> None:
-        """Wait at most ``seconds`` for the other side to read what waits."""
+        """Wait at most ``seconds`` for the reader to take what is buffered."""
         until = hub_thread.monotonic() + seconds
         with self._lock:
             self._write_waiting()
@@ -98,7 +98,7 @@ class Output(io.RawIOBase):
                 self._write_waiting()
 
     def forget(self) -> None:
-        """In a forked child: leave what waits to the parent."""
+        """In a forked child: discard the buffer, which the parent will write."""
         self._lock = threading.RLock()
         self._waiting.clear()
         self._lost = 0
@@ -113,7 +113,7 @@ class Output(io.RawIOBase):
                 return
         if self._lost:
             lost, self._lost = self._lost, 0
-            line = f"django_websocket: {lost} lines of output were lost: nobody read them, or writing failed\n".encode()
+            line = f"django_websocket: {lost} lines of output were lost: not read in time, or write error\n".encode()
             rest = self._write(line)
             if rest == line:
                 self._lost += lost
@@ -121,7 +121,7 @@ class Output(io.RawIOBase):
                 self._waiting += rest
 
     def _write(self, data: bytes) -> bytes:
-        """Write as much of ``data`` as is taken at once; return the rest."""
+        """Write as much of ``data`` as possible without blocking; return the rest."""
         try:
             while data and (not self._may_block or self._poll.poll(0)):
                 done = posix.write(self._target, data[:PIPE_BUF] if self._may_block else data)
@@ -129,7 +129,7 @@ class Output(io.RawIOBase):
         except BlockingIOError:
             pass
         except OSError:
-            # The reader has gone, or the disk is full: perhaps not for ever.
+            # The reader has exited, or the disk is full; either may be temporary.
             self._lost += _lines(data)
             data = b""
         return data
@@ -171,11 +171,11 @@ _protected: dict[int, Output] = {}
 def protect_outputs() -> None:
     """Make ``sys.stdout`` and ``sys.stderr`` streams that never block or fail, for a process that only serves.
 
-    The stream objects stay the same, since logging handlers have kept them. What child processes write, and the
-    interpreter itself when it crashes, goes to the descriptors directly.
+    The stream objects stay the same, since logging handlers refer to them. Child processes, and the interpreter itself
+    when it crashes, write to the descriptors directly.
     """
     for stream in (sys.stdout, sys.stderr):
-        # Anything else was put there by the program, and is its own business.
+        # The application has replaced any other stream, and is responsible for it.
         if not isinstance(stream, io.TextIOWrapper) or stream is not _original(stream) or stream.isatty():
             continue
         fd = stream.fileno()
@@ -208,7 +208,7 @@ def tell(line: str) -> None:
 def open_closed_streams() -> None:
     """Open the null device in place of each standard stream that is closed.
 
-    Otherwise the next file or socket that is opened gets its number, and what is written to the stream goes there.
+    Otherwise the next file or socket to be opened would get its number, and receive what is written to the stream.
     """
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:

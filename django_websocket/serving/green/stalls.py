@@ -1,13 +1,13 @@
-"""Deadlines that clients are not charged for while the process could not serve them.
+"""Deadlines that don't run while the process is stalled and can't serve clients.
 
-A call that blocks in C, or SIGSTOP, stalls the process: nothing that clients send meanwhile is read. When it goes on,
-eventlet's hub runs the timers before it polls, so each deadline that has passed would take effect before the answer
-that has long arrived is read. Therefore
+A call that blocks in C, or SIGSTOP, stalls the process: nothing that clients send meanwhile is read. When it resumes,
+eventlet's hub runs its timers before it polls, so an expired deadline would take effect before an answer that arrived
+in time is read. Therefore
 
 * time spent in a stall does not count (:attr:`StallMeter.clock`);
 * a deadline takes effect only after the hub has polled once more (:meth:`StallMeter.call_at_deadline`).
 
-The hub's own timers, and with them ``eventlet.sleep`` and ``eventlet.Timeout``, are as they were.
+The hub's own timers, and with them ``eventlet.sleep`` and ``eventlet.Timeout``, are unchanged.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ else:
 __all__ = ["GRACE", "LONGEST_TURN", "WAITING", "StallMeter", "meter_of"]
 
 LONGEST_TURN = 0.25
-"""Seconds; what a turn of the hub takes beyond them is a stall."""
+"""Seconds; the time a turn of the hub takes beyond this is a stall."""
 
 GRACE = 1.0
-"""Seconds that are left at least, once, of a deadline that a stall has interrupted: the hub may have to poll several
-times, and a client to send what it could not while our buffers were full."""
+"""Minimum seconds, granted once, before a deadline interrupted by a stall expires: the hub may have to poll several
+times, and the client may still have to send what our full buffers held back."""
 
 WAITING = float("inf")
-"""When a turn began, while the hub waits for events."""
+"""The value of :attr:`StallMeter.turn_began` while the hub waits for events."""
 
 _ATTRIBUTE = "_django_websocket_stalls"
 
 
 class StallMeter:
-    """Measures the turns of ``hub``. Only one of each hub; see :func:`meter_of`."""
+    """Measures the turns of ``hub``. There is one for each hub; see :func:`meter_of`."""
 
     def __init__(self, hub: Any) -> None:
         self.hub = hub
@@ -77,7 +77,7 @@ class StallMeter:
             noticed = longest if watcher is None else min(longest, watcher[0])
 
         def clock() -> float:
-            """Seconds on a monotonic clock that stands still in a stall."""
+            """Seconds on a monotonic clock that stops during stalls."""
             now = monotonic()
             return (now if now - began < longest else began + longest) - stalled
 
@@ -94,9 +94,9 @@ class StallMeter:
 
         self.clock = clock
         self.turn_began: Callable[[], float] = lambda: began
-        """When the hub's turn began, by the system's monotonic clock; :data:`WAITING` while it waits."""
+        """The start of the hub's turn on the system's monotonic clock; :data:`WAITING` while it waits."""
         self.stalled: Callable[[], float] = lambda: stalled
-        """Seconds of all stalls that are over."""
+        """Total seconds of all completed stalls."""
         self._install, self._uninstall, self._watch = install, uninstall, watch
 
     @property
@@ -106,7 +106,7 @@ class StallMeter:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Measure while the context is open. Without it, the clock is the plain one. Contexts may overlap."""
+        """Measure while the context is open; otherwise, the clock is the system's. Contexts may overlap."""
         if not self.can_measure:
             yield
             return
@@ -136,8 +136,8 @@ class StallMeter:
         self._watch(None)
 
     def call_at_deadline(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Have the hub call ``callback(*args)`` when ``seconds`` have passed by :attr:`clock`, but not before it has
-        polled for events behind them.
+        """Have the hub call ``callback(*args)`` once ``seconds`` have passed on :attr:`clock` and it has polled for
+        events after that.
         """
         timer = _Deadline(seconds, callback, *args)
         timer.start(self)

@@ -1,10 +1,10 @@
-"""Calls that native threads make in the hub's thread, and wait for.
+"""Blocking calls from native threads into the hub's thread.
 
-A call runs in a greenlet of its own, so it may block. Its caller waits on a native lock, but never without end:
+Each call runs in a greenlet of its own, so it may block. Its caller waits on a native lock, but not for ever:
 
-* When the calls are closed, because the server has stopped, those under way fail.
-* While it waits, the caller asks the hub for a sign of life. A view that blocks the hub until this very thread has
-  finished (by joining it, say) would otherwise stop the process for good.
+* When the server stops and closes this object, pending calls fail.
+* While it waits, the caller checks that the hub is alive. A view that blocks the hub until the calling thread has
+  finished (by joining it, say) would otherwise deadlock the process.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ else:
 __all__ = ["ThreadCalls"]
 
 LOOK_SECONDS = 5.0
-"""Seconds between two requests for a sign of life."""
+"""Seconds between two heartbeats requested of the hub."""
 
 MAX_SILENT_LOOKS = 6
-"""Looks without a sign of life, after which a caller gives up. They are counted, rather than measured by the clock, so
-that a process that was suspended gives nothing up."""
+"""Missed heartbeats after which a caller gives up. They are counted, rather than timed, so that no caller gives up
+because the process was suspended."""
 
 
 class ThreadCalls:
-    """Takes calls for the hub of the thread that creates it, until it is closed (or left, as a context manager)."""
+    """Accepts calls for the hub of the thread that creates it, until closed; a context manager that closes itself."""
 
     def __init__(self) -> None:
         self._mailbox = Mailbox()
@@ -54,9 +54,9 @@ class ThreadCalls:
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Have the hub's thread call ``function(*args)``; return what it returns, raise what it raises.
 
-        Call it in any other thread, which it blocks. Raises ConnectionAbortedError if the calls are closed, now or
-        before the function returns, and RuntimeError if the hub is blocked for half a minute. In both cases a function
-        that has not been started yet never will be, and one that waits is killed.
+        Only for other threads; blocks. Raises ConnectionAbortedError if this object is closed, or is closed before the
+        function returns, and RuntimeError if the hub is blocked for half a minute. In both cases a function that has
+        not started never does, and one that is waiting is killed.
         """
         assert not hub_thread.is_current(), "the hub can't wait for itself"
         call = _Call(function, args)
@@ -82,8 +82,8 @@ class ThreadCalls:
                 silent = 0 if call.take_sign() else silent + 1
                 if silent >= MAX_SILENT_LOOKS:
                     raise RuntimeError(
-                        "the hub is blocked and does not take calls of other threads: a view must not wait for a "
-                        "native thread except by django_websocket.blocking.to_thread"
+                        "the hub is blocked and is not accepting calls from other threads: a view must not wait for a "
+                        "native thread other than with django_websocket.blocking.to_thread"
                     )
                 self._post(call.give_sign)
         except BaseException:
@@ -92,7 +92,7 @@ class ThreadCalls:
             raise
 
     def close(self) -> None:
-        """Take no more calls and fail those under way. Call it in the hub's thread."""
+        """Accept no more calls and fail pending ones. Call it in the hub's thread."""
         with self._lock:
             self._is_open = False
             self._mailbox.close()
@@ -101,7 +101,7 @@ class ThreadCalls:
             call.finish(None, ConnectionAbortedError("the server has stopped"))
 
     def disown(self) -> None:
-        """In a forked child: the calls are those of the parent's threads."""
+        """In a forked child: drop the calls, which belong to the parent's threads."""
         self._lock = threading.Lock()  # another thread may have held it
         self._is_open = False
         self._pending.clear()
@@ -109,7 +109,7 @@ class ThreadCalls:
 
 
 class _Call:
-    """One call; all but :meth:`cancel`, :meth:`take_sign` and :meth:`outcome` runs in the hub's thread."""
+    """One call; all methods but :meth:`cancel`, :meth:`take_sign` and :meth:`outcome` run in the hub's thread."""
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self._function = function
@@ -141,14 +141,14 @@ class _Call:
             self.finish(result, None)
 
     def finish(self, result: Any, error: BaseException | None) -> None:
-        """Give the outcome to the caller, unless it has one."""
+        """Pass the outcome to the caller, unless it has one already."""
         if not self._is_finished:
             self._is_finished = True
             self._result, self._error = result, error
             self.done.release()
 
     def kill(self) -> None:
-        """End a call that waits."""
+        """Kill the call if it is waiting."""
         if self._greenlet is not None and not self._greenlet.dead:
             self._greenlet.throw()
 
@@ -160,7 +160,7 @@ class _Call:
         return has_sign
 
     def cancel(self) -> None:
-        """Prevent the start; does nothing if it is too late."""
+        """Keep the call from starting; no effect if it has started."""
         self._start.acquire(blocking=False)
 
     def outcome(self) -> Any:

@@ -1,12 +1,12 @@
 """Logs calls that block the hub.
 
 Code that waits in C without being patched for green threads (a database driver, ``time.sleep`` of an extension, a lock)
-or computes for long stalls every socket of the process. The watchdog logs what it was.
+or computes for long stalls every socket of the process. The watchdog logs the blocking call.
 
-:mod:`.stalls` measures when the hub starts and stops waiting for events. It shows how long a
-turn took, but only afterwards; what took so long must be found while it lasts, by a native thread. That thread must not
-use locks of green threads, so it leaves its finding for the hub to log. Each wake-up takes 100 to 200 µs of processor
-time on an idle machine, so it checks often only for a while after the start and after each slow turn.
+:mod:`.stalls` measures when the hub starts and stops waiting for events. It shows how long a turn took, but only
+afterwards; the cause must be found while the turn lasts, by a native thread. That thread must not use locks of green
+threads, so it leaves its finding for the hub to log. Each wake-up takes 100 to 200 µs of processor time on an idle
+machine, so it checks often only for a while after the start and after each slow turn.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ logger = logging.getLogger("django_websocket.server")
 
 FIRST_SECONDS = 60.0
 ATTENTIVE_SECONDS = 300.0
-"""Seconds after the start, and after a slow turn, during which the thread checks often enough to see a slow turn."""
+"""Seconds after the start, and after a slow turn, during which the thread checks often enough to catch a slow turn."""
 
 DROWSY_SECONDS = 300.0
-"""Seconds between two checks at other times, which find only what never ends."""
+"""Seconds between two checks at other times, which find only calls that never return."""
 
 CONFIRM_SECONDS = 0.02
-"""Seconds between checks that must find the same greenlet: many short ones mean a busy process, not a blocked hub."""
+"""Seconds between checks that must find the same greenlet: many short turns mean a busy process, not a blocked hub."""
 
 ENDLESS_SECONDS = 10.0
-"""A turn that takes longer may never end, so that the hub can't log it: it is written to stderr, too."""
+"""A turn that takes longer may never end, so the hub may never log it; it is reported on stderr, too."""
 
 LOG_SECONDS = 60.0
 """Minimum seconds between two log lines."""
@@ -148,15 +148,15 @@ class _Watchdog:
             return
         self._next_line = now + LOG_SECONDS
         text = (
-            "What it was has not been seen: it was over too soon, held the interpreter's lock, or the process was"
-            " stopped. For some minutes it is looked at more often."
+            "The blocking call is unknown: it returned before it could be sampled, held the GIL, or the process was"
+            " suspended. The process is sampled more often for the next few minutes."
         )
         if finding is not None and finding.began == began:
             text = finding.text
-        more = f" ({self._unlogged} times more in the last minutes)" if self._unlogged else ""
+        more = f" (and {self._unlogged} more times since the last report)" if self._unlogged else ""
         self._unlogged = 0
         # From a greenlet: a log handler may wait for a lock, and the hub can't.
-        eventlet.spawn_n(logger.warning, "nothing else could run for %.2f s%s. %s", now - began, more, text)
+        eventlet.spawn_n(logger.warning, "the process was blocked for %.2f s%s. %s", now - began, more, text)
 
     # In the thread
 
@@ -187,11 +187,11 @@ class _Watchdog:
         if _chain(frame)[-1] is first:
             self._finding = _Finding(began, _describe(frame))
         else:
-            self._finding = _Finding(began, "No single call did that: the process has more to do than it can.")
+            self._finding = _Finding(began, "No single call blocked it: the process is overloaded.")
 
     def _tell_stderr(self, seconds: float) -> None:
         assert self._finding is not None
-        tell(f"django_websocket: nothing else could run for {seconds:.0f} s so far. {self._finding.text}")
+        tell(f"django_websocket: the process has been blocked for {seconds:.0f} s so far. {self._finding.text}")
 
 
 def _chain(frame: FrameType | None) -> list[FrameType]:
@@ -214,8 +214,9 @@ def _describe(frame: FrameType) -> str:
     stack = traceback.StackSummary.extract((f, f.f_lineno) for f in itertools.islice(frames, FRAMES))
     stack.reverse()
     path = next((path for f in frames if (path := _path(f)) is not None), None)
-    where = "" if path is None else f" The request is {path}."
-    return f"It was this call.{where}\n" + "".join(stack.format()).rstrip()
+    # The path may contain line breaks.
+    request = "" if path is None else f" (in a request for {path!r})"
+    return f"Blocking call{request}:\n" + "".join(stack.format()).rstrip()
 
 
 def _path(frame: FrameType) -> str | None:

@@ -1,7 +1,7 @@
 """Receives chunked request bodies before the application runs.
 
-A chunked request has no Content-Length, and without one Django takes the body for empty: the data would be lost with a
-status of 200. So the body is received in full first, in memory or in a temporary file, and its length is declared.
+A chunked request has no Content-Length, and without one Django treats the body as empty: the data would be silently
+lost. So the whole body is received first, in memory or in a temporary file, and Content-Length is set.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["ChunkedBodySpooler"]
 logger = logging.getLogger("django_websocket.server")
 
 MEMORY_BYTES = 64 * 1024
-"""Bytes of a body that are kept in memory; a larger one goes to a temporary file."""
+"""Maximum bytes of a body to keep in memory; a larger one goes to a temporary file."""
 
 MAX_BYTES = 256 * 1024 * 1024
 """Maximum size of a chunked body in bytes; a larger one gets a 413."""
 
 MAX_TOTAL_BYTES = 1024 * 1024 * 1024
-"""Maximum bytes of all the chunked bodies of the process at a time; past it, chunked requests get a 503."""
+"""Maximum total bytes of the process's chunked bodies at a time; beyond it, chunked requests get a 503."""
 
 
 class ChunkedBodySpooler:
-    """WSGI middleware that gives ``application`` chunked bodies as if they had come with a Content-Length.
+    """WSGI middleware that passes chunked bodies to ``application`` as if they had come with a Content-Length.
 
-    ``directory`` is for the temporary files; None means the system's. The server's own
-    :class:`.body.RequestBody` must be the ``wsgi.input``; it closes the temporary file after the response.
+    ``directory`` is for the temporary files; None means the system's default. ``wsgi.input`` must be the server's
+    :class:`.body.RequestBody`, which closes the temporary file after the response.
     """
 
     def __init__(self, application: WSGIApplication, directory: str | None = None) -> None:
@@ -42,7 +42,7 @@ class ChunkedBodySpooler:
         self._directory = directory
         self._full = False
         self.total = 0
-        """Bytes of all bodies that are spooled at the moment."""
+        """Bytes of all currently spooled bodies."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if "HTTP_TRANSFER_ENCODING" in environ:
@@ -69,7 +69,7 @@ class ChunkedBodySpooler:
             size += len(piece)
             self.total += len(piece)
             if size > MAX_BYTES:
-                return "413 Content Too Large", f"A chunked request body may have {MAX_BYTES} bytes."
+                return "413 Content Too Large", f"A chunked request body must not exceed {MAX_BYTES} bytes."
             if self.total > MAX_TOTAL_BYTES:
                 if not self._full:
                     self._full = True

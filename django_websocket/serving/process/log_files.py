@@ -1,4 +1,4 @@
-"""Reopens log files that were renamed, as log rotation does."""
+"""Reopens log files after log rotation has renamed them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ logger = logging.getLogger("django_websocket.server")
 
 
 def reopen_log_files() -> int:
-    """Make each :class:`logging.FileHandler` open its file again, by name; return how many did.
+    """Make each :class:`logging.FileHandler` reopen its file by name; return how many did.
 
-    If a file can't be opened, this is logged and the old one remains in use. A WatchedFileHandler is left alone: it
-    looks for a new file before each line.
+    If a file can't be opened, the error is logged and the old file remains in use. A WatchedFileHandler is skipped: it
+    checks for a new file before each line.
     """
     count = 0
     for handler in list(_file_handlers()):

@@ -1,13 +1,13 @@
-"""What the operator's signals do, in a process that only serves.
+"""Handles the operator's signals in a process that only serves.
 
-* SIGINT, SIGTERM: stop. First let requests and views finish; the second time, don't wait. :mod:`.os_signals` says what
-  they do to a server that is blocked.
-* SIGHUP: the same if the process was started from a terminal, which has gone. Otherwise reopen the log files, as log
-  rotation asks daemons to.
+* SIGINT, SIGTERM: stop. The first one lets requests and views finish, the second one doesn't wait. For a server that is
+  blocked, see :mod:`.os_signals`.
+* SIGHUP: the same if the process was started from a terminal, which has been closed. Otherwise reopen the log files, as
+  log rotation expects of daemons.
 * SIGUSR1: reopen the log files, as in nginx and gunicorn.
 * SIGUSR2: a warning. In nginx and gunicorn it replaces the program, which is not supported here.
 
-The last three are left alone if they were ignored from the start (``nohup``), or if the project handles them itself,
+The last three are not handled if they were ignored from the start (``nohup``), or if the project handles them itself,
 for example with ``faulthandler.register``.
 """
 
@@ -42,10 +42,10 @@ CONTROLLING_TERMINAL = "/dev/tty"
 
 @contextmanager
 def operator_signals(stop: Callable[[], None], *, until_exit: bool) -> Iterator[None]:
-    """While the context is open, only the operator's signals end the process; nothing that a view raises does.
+    """While the context is open, only the operator's signals end the process; exceptions in views don't.
 
-    Enter it in the main thread. ``stop()`` is called in the hub for each signal that asks for it. ``until_exit`` is
-    that of :func:`.signals_to_hub`.
+    Enter it in the main thread. ``stop()`` is called in the hub for each stop signal. ``until_exit`` is passed to
+    :func:`.signals_to_hub`.
     """
     count = 0
 
@@ -72,7 +72,7 @@ def operator_signals(stop: Callable[[], None], *, until_exit: bool) -> Iterator[
 
 
 def signals_to_take() -> tuple[list[signal.Signals], list[signal.Signals]]:
-    """Return the signals that stop this process, and all others that it has to handle."""
+    """Return the signals that stop this process, and the others it must handle."""
     stopping, others = list(STOP_SIGNALS), list[signal.Signals]()
     for signum in OTHER_SIGNALS:
         if not _is_taken(signum):

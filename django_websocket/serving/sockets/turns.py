@@ -1,4 +1,4 @@
-"""Spreads work that takes long over the hub's turns, so that whatever else is ready runs in between."""
+"""Spreads long work over several turns of the hub, so that everything else that is ready runs in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["TURN_SECONDS", "Turns", "turns_of"]
 logger = logging.getLogger("django_websocket")
 
 TURN_SECONDS = 0.002
-"""Seconds of each of the hub's turns that this work may take; the last call may exceed them."""
+"""Seconds that this work may take in each turn of the hub; the last call may exceed them."""
 
 
 _ATTRIBUTE = "_django_websocket_turns"

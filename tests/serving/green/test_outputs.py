@@ -81,7 +81,7 @@ def test_what_is_too_much_is_counted(pipe: Pipe) -> None:
     count = 3 * MAX_WAITING // len(LINE)
     for _ in range(count):
         pipe.output.write(LINE)
-    received = pipe.read_until(b"writing failed\n")
+    received = pipe.read_until(b"write error\n")
     told = re.search(rb"\ndjango_websocket: (\d+) lines of output were lost", received)
     assert told is not None
     assert received.count(LINE) + int(told[1]) == count

@@ -15,7 +15,8 @@ class DjangoWebSocketConfig(AppConfig):
     def ready(self) -> None:
         from .caching import is_handshake
         from .checks import register_checks
-        from .compat.django import bypass_page_cache
+        from .compat.django import bypass_page_cache, forbid_not_modified
 
         register_checks()
         bypass_page_cache(is_handshake)
+        forbid_not_modified(is_handshake)

@@ -1,7 +1,10 @@
 """Keeps caches from confusing pages with handshakes, which can share a URL.
 
-Django's own cache ignores handshakes (:func:`.compat.django.bypass_page_cache`). Caches in front of it, such as
-nginx's, rely on ``Vary``.
+Django's own cache ignores handshakes (:func:`.compat.django.bypass_page_cache`), and its conditional responses never
+answer one with a 304 (:func:`.compat.django.forbid_not_modified`): RFC 9110, section 13.2.1, "A server MUST ignore all
+received preconditions if its response to the same request without those conditions [...] would have been a status code
+other than a 2xx (Successful) or 412 (Precondition Failed)". Caches in front of Django, such as nginx's, rely on
+``Vary``.
 """
 
 from __future__ import annotations

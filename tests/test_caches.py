@@ -86,6 +86,40 @@ def test_gzip_and_etags_are_for_pages(cached_site: Site) -> None:
     assert not {"ETag", "Content-Encoding", "Content-Length", "Expires"} & set(handshake.headers)
 
 
+CONDITIONS = [
+    ("condition", {"If-None-Match": '"tag"'}),
+    ("condition", {"If-None-Match": "*"}),
+    ("last_modified", {"If-Modified-Since": "Thu, 02 Jan 2020 00:00:00 GMT"}),
+]
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+@pytest.mark.parametrize(("decorator", "headers"), CONDITIONS)
+def test_a_handshake_is_never_not_modified(
+    site: Site, decorator: str, headers: dict[str, str | None], where: str
+) -> None:
+    """RFC 9110, section 13.2.1: conditions apply only where the status would be 2xx or 412 without them."""
+    path = f"/caches/{decorator}_{where}/"
+    assert site.ask(path, headers).status == 304  # type: ignore[arg-type]  # no None here
+    assert site.shake_hands(path, headers).status == 101
+    refused = site.shake_hands(f"{path}?refuse", headers)
+    assert (refused.status, refused.body) == (200, b"no websocket today")
+
+
+def test_a_refused_handshake_is_never_not_modified(cached_site: Site) -> None:
+    """By the middleware, which tags what refuses it."""
+    path = "/caches/uncached/?refuse"
+    tag = cached_site.shake_hands(path).headers["ETag"]
+    refused = cached_site.shake_hands(path, {"If-None-Match": tag})
+    assert (refused.status, refused.body) == (200, b"no websocket today")
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_a_handshake_may_state_a_precondition(site: Site, where: str) -> None:
+    assert site.shake_hands(f"/caches/condition_{where}/", {"If-Match": '"tag"'}).status == 101
+    assert site.shake_hands(f"/caches/condition_{where}/", {"If-Match": '"other"'}).status == 412
+
+
 @pytest.mark.parametrize("view", OTHERS)
 def test_other_decorators_of_responses(site: Site, view: str) -> None:
     assert is_page(site.ask(f"/caches/{view}/"))
@@ -101,3 +135,16 @@ def test_the_page_cache_asks_what_we_replaced() -> None:
     request = RequestFactory().get("/", headers={"Upgrade": "websocket"})
     assert FetchFromCacheMiddleware(lambda request: None).process_request(request) is None  # type: ignore[arg-type]  # never called
     assert request._cache_update_cache is False  # type: ignore[attr-defined]
+
+
+def test_conditional_responses_ask_what_we_replaced() -> None:
+    """A new Django makes its 304 elsewhere: find the place for compat.forbid_not_modified()."""
+    from django.test import RequestFactory
+    from django.utils.cache import get_conditional_response
+
+    headers = {"If-None-Match": '"tag"'}
+    page = get_conditional_response(RequestFactory().get("/", headers=headers), etag='"tag"')
+    assert page is not None
+    assert page.status_code == 304
+    handshake = RequestFactory().get("/", headers={**headers, "Upgrade": "websocket"})
+    assert get_conditional_response(handshake, etag='"tag"') is None

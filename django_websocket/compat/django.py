@@ -13,6 +13,7 @@ from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
 from django.http import HttpRequest
 from django.middleware.cache import FetchFromCacheMiddleware
+from django.utils import cache as cache_utils
 from django.utils.functional import SimpleLazyObject
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "bypass_page_cache",
     "drop_body",
     "drop_messages",
+    "forbid_not_modified",
     "has_django_lazy_user",
     "let_rest_framework_return_none",
     "load_session",
@@ -144,6 +146,25 @@ def bypass_page_cache(for_request: Callable[[HttpRequest], bool]) -> None:
         return fetch(self, request)
 
     FetchFromCacheMiddleware.process_request = process_request  # type: ignore[method-assign]  # that is the purpose
+
+
+def forbid_not_modified(for_request: Callable[[HttpRequest], bool]) -> None:
+    """Make ``condition``, ``etag``, ``last_modified`` and ConditionalGetMiddleware never answer 304 to requests for
+    which ``for_request`` returns True.
+
+    Their ``get_conditional_response`` calls ``_not_modified``; what that returns replaces the response (None: run the
+    view).
+    """
+    module: Any = cache_utils
+    answer = module._not_modified
+    if hasattr(answer, "__wrapped__"):
+        return
+
+    @wraps(answer)
+    def _not_modified(request: HttpRequest, response: Any = None) -> Any:
+        return response if for_request(request) else answer(request, response)
+
+    module._not_modified = _not_modified
 
 
 # Django REST framework

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +10,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import cache_control, cache_page, never_cache
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import condition
+from django.views.decorators.http import condition, last_modified
 from django.views.decorators.vary import vary_on_headers
 
 from django_websocket import accept_websocket
@@ -52,6 +53,7 @@ cached_by_attribute = cache_page(60)(cached_by_attribute)
 cached_by_attribute.accept_websocket = True  # type: ignore[attr-defined]  # as a project does it
 
 _etag = condition(etag_func=lambda request: '"tag"')
+_modified = last_modified(lambda request: datetime(2020, 1, 1, tzinfo=UTC))
 _controlled = cache_control(max_age=60)
 
 DECORATORS = {
@@ -60,6 +62,7 @@ DECORATORS = {
     "vary_on_headers": vary_on_headers("Cookie"),
     "gzip_page": gzip_page,
     "condition": _etag,
+    "last_modified": _modified,
 }
 globals().update({f"{name}_outside": one(accept_websocket(answer)) for name, one in DECORATORS.items()})
 globals().update({f"{name}_inside": accept_websocket(one(answer)) for name, one in DECORATORS.items()})

@@ -24,7 +24,8 @@ class local:  # noqa: N801  as in threading
         if (args or kwargs) and cls.__init__ is object.__init__:
             raise TypeError("Initialization arguments are not supported")
         self = object.__new__(cls)
-        of_greenlets: WeakKeyDictionary[greenlet, dict[str, Any]] = WeakKeyDictionary()
+        # The creator's attributes are there already, as __init__ is about to be called.
+        of_greenlets: WeakKeyDictionary[greenlet, dict[str, Any]] = WeakKeyDictionary({getcurrent(): {}})
         object.__setattr__(self, "_local", (of_greenlets, args, kwargs))
         return self
 

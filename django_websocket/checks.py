@@ -9,6 +9,7 @@
 * ``W004``: CONN_MAX_AGE is set, so each green thread would keep its own connection.
 * ``W005``: a setting looks like a misspelling of one of ours.
 * ``W006``: sessions are signed cookies, so a log-out closes no websockets.
+* ``W007``: the event loop policy is uvloop's or the like, whose loops block the process.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import import_string
 
+from .compat.event_loops import blocking_loop_policy
 from .conf import SETTINGS, get_setting
 from .hub_choice import asks_for_asyncio_hub
 from .middleware import WebSocketMiddleware
@@ -66,16 +68,28 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Check which hub eventlet is configured to use (E002)."""
-    if not asks_for_asyncio_hub():
-        return []
-    return [
-        Error(
-            "EVENTLET_HUB=asyncio: Django's ORM refuses to run inside an asyncio event loop.",
-            hint="Unset EVENTLET_HUB.",
-            id="django_websocket.E002",
+    """Check which hub eventlet is configured to use (E002), and which event loops asyncio makes (W007)."""
+    messages: list[CheckMessage] = []
+    if asks_for_asyncio_hub():
+        messages.append(
+            Error(
+                "EVENTLET_HUB=asyncio: Django's ORM refuses to run inside an asyncio event loop.",
+                hint="Unset EVENTLET_HUB.",
+                id="django_websocket.E002",
+            )
         )
-    ]
+    policy = blocking_loop_policy()
+    if policy is not None:
+        messages.append(
+            Warning(
+                f"{policy} makes event loops that wait in C: async code blocks the whole process, for ever if it calls"
+                " sync_to_async().",
+                hint="Keep asyncio's own event loop policy: call uvloop.install() in asgi.py, for example, rather than"
+                " in the settings.",
+                id="django_websocket.W007",
+            )
+        )
+    return messages
 
 
 def check_middleware(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import types
@@ -146,6 +147,52 @@ def test_a_misspelt_setting_is_found() -> None:
 def test_the_asyncio_hub_is_found(monkeypatch: pytest.MonkeyPatch, value: str, found: list[str]) -> None:
     monkeypatch.setenv("EVENTLET_HUB", value)
     assert ids(checks.check_environment(None)) == found
+
+
+class LoopInC(asyncio.AbstractEventLoop):
+    """Like uvloop's, not based on a selector."""
+
+    closed = False
+
+    def close(self) -> None:
+        type(self).closed = True
+
+
+@pytest.mark.parametrize(("loop", "found"), [(LoopInC, ["W007"]), (asyncio.SelectorEventLoop, [])])
+def test_event_loops_that_wait_in_c_are_found(
+    monkeypatch: pytest.MonkeyPatch, loop: type[asyncio.AbstractEventLoop], found: list[str]
+) -> None:
+    class Policy:
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            return loop()
+
+    monkeypatch.setattr(LoopInC, "closed", False)
+    monkeypatch.setattr(asyncio.events, "_event_loop_policy", Policy())
+    messages = checks.check_environment(None)
+    assert ids(messages) == found
+    assert all("Policy makes event loops" in message.msg for message in messages)
+    assert LoopInC.closed is bool(found)
+
+
+@pytest.mark.filterwarnings("ignore:.*event_loop_policy:DeprecationWarning")
+def test_asyncios_own_policy_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio.events, "_event_loop_policy", None)
+    assert checks.check_environment(None) == []
+    assert asyncio.get_event_loop_policy() is not None, "it is set now"
+    assert checks.check_environment(None) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*event_loop_policy:DeprecationWarning")
+def test_a_policy_is_where_we_look_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``uvloop.install()`` calls."""
+    monkeypatch.setattr(asyncio.events, "_event_loop_policy", None)
+
+    class Policy(type(asyncio.get_event_loop_policy())):  # type: ignore[misc]  # depends on the platform
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            return LoopInC()  # type: ignore[abstract]  # nothing else is called
+
+    asyncio.set_event_loop_policy(Policy())
+    assert ids(checks.check_environment(None)) == ["W007"]
 
 
 @pytest.mark.parametrize(

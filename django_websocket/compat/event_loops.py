@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 __all__ = [
     "RunningLoop",
+    "blocking_loop_policy",
     "enter_running_loop",
     "leave_running_loop",
     "localize_current_loop",
@@ -69,6 +70,21 @@ def outside_loop(function: Callable[..., T], *args: Any) -> T:
         return function(*args)
     finally:
         enter_running_loop(running)
+
+
+def blocking_loop_policy() -> str | None:
+    """The name of the event loop policy if its loops wait in C, as uvloop's do, rather than in a selector."""
+    # Not get_event_loop_policy(), which is deprecated since Python 3.14; None until it is used.
+    policy = events._event_loop_policy  # type: ignore[attr-defined]  # private
+    kind = type(policy)
+    if policy is None or kind.__module__.partition(".")[0] == "asyncio":
+        return None
+    loop = policy.new_event_loop()
+    try:
+        waits_in_selector = isinstance(loop, selector_events.BaseSelectorEventLoop)
+    finally:
+        loop.close()
+    return None if waits_in_selector else f"{kind.__module__}.{kind.__name__}"
 
 
 def use_selector(make: Callable[[], Any]) -> None:

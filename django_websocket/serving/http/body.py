@@ -14,6 +14,10 @@ MIN_RATE = 500
 """Bytes per second that extend a body's deadline, as in Apache's ``RequestReadTimeout body=...,MinRate=500``. A
 phone on a bad line is faster; a client below it only ties up a green thread."""
 
+MAX_PAUSE = 60.0
+"""Seconds that a client may be silent, however much it has sent (like nginx's client_body_timeout). Otherwise a fast
+start would earn hours: 256 MiB are six days at the minimum rate."""
+
 REST_BYTES = 64 * 1024
 REST_SECONDS = 0.1
 """How much of an unread body, and how long, to wait for before the response, so that the connection can be reused."""
@@ -40,8 +44,8 @@ class RequestBody:
         self._decoder = ChunkedDecoder() if head.chunked else None
         self._left = head.content_length or 0
         self._ahead = received  # received, not yet decoded
-        self._timeout = request_timeout
-        self._waited = 0.0
+        self._patience = request_timeout  # seconds that the client may still be waited for
+        self._max_patience = max(request_timeout, MAX_PAUSE)
         self._received = 0
         self._error: OSError | None = None
         self.refusal: Refusal | None = None
@@ -156,7 +160,7 @@ class RequestBody:
             raise self._error
         try:
             while True:
-                received = self._ahead or self._receive(self._timeout + self._received / MIN_RATE - self._waited)
+                received = self._ahead or self._receive(self._patience)
                 self._ahead = b""
                 piece = self._decode(received)
                 if piece or self.complete:
@@ -202,8 +206,9 @@ class RequestBody:
         except OSError as error:
             raise Disconnected(str(error)) from error
         finally:
-            self._waited += self._stream.clock() - start
+            self._patience -= self._stream.clock() - start
         if not data:
             raise Disconnected("the client disconnected before the end of its request")
         self._received += len(data)
+        self._patience = min(self._patience + len(data) / MIN_RATE, self._max_patience)
         return data

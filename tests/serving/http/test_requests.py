@@ -24,7 +24,8 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose clients have half a second."""
-    options = {"request_timeout": 0.5, "constants": {"http.connection.KEEP_ALIVE_TIMEOUT": 1.5}}
+    constants = {"http.connection.KEEP_ALIVE_TIMEOUT": 1.5, "http.body.MAX_PAUSE": 0.5}
+    options = {"request_timeout": 0.5, "constants": constants}
     with serve(tmp_path_factory.mktemp("impatient") / "log", **options) as running:
         yield running
 
@@ -298,6 +299,16 @@ def test_slow_body(view: str, impatient: Served) -> None:
         assert answer.headers["connection"] == "close"
         assert client.ends()
     assert "Traceback" not in impatient.log()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 2000000", CHUNKED])
+def test_a_body_that_stops_coming(framing: str, impatient: Served) -> None:
+    """A megabyte, half an hour at the minimum rate, buys no such silence."""
+    with impatient.connect() as client:
+        client.get("/read", framing, method="POST")
+        client.send(b"%x\r\n" % 2_000_000 + b"x" * 1_000_000)
+        assert client.answer().status == 408
+        assert client.ends()
 
 
 def test_time_of_the_application_is_not_the_clients(impatient: Served) -> None:

@@ -114,10 +114,15 @@ def half_done(served: Served, chance: random.Random) -> None:
         peer.gone()
 
 
+ENDS = ("SystemExit", "KeyboardInterrupt")
+"""What must not end the server."""
+
+
 @fault(8)
 def wrong_view(served: Served, chance: random.Random) -> None:
-    names = ["raises", "exits", "rubbish", "closes_twice", "sends_after_close", "leaves_greenlet", "sends_from_many"]
-    with served.open(f"/{chance.choice(names)}/") as peer:
+    names = ["raises", "rubbish", "closes_twice", "sends_after_close", "leaves_greenlet", "sends_from_many"]
+    paths = [*(f"/{name}/" for name in names), *(f"/ends/?kind={kind}" for kind in ENDS)]
+    with served.open(chance.choice(paths)) as peer:
         peer.send_text("go")
         peer.gone()
 
@@ -125,7 +130,8 @@ def wrong_view(served: Served, chance: random.Random) -> None:
 @fault(3)
 def wrong_early(served: Served, chance: random.Random) -> None:
     with served.peer() as peer:
-        peer.send(handshake(f"/{chance.choice(['raises_early', 'exits_early', 'rubbish_early', 'nowhere'])}/"))
+        paths = ["/raises_early/", "/rubbish_early/", "/nowhere/", *(f"/ends_early/?kind={kind}" for kind in ENDS)]
+        peer.send(handshake(chance.choice(paths)))
         assert peer.head()[0] in (404, 500)
 
 

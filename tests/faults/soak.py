@@ -60,7 +60,8 @@ SETTINGS = {
 
 #: Exceptions that views raise on purpose, or that a client or the database causes.
 EXPECTED = re.compile(
-    r"(ValueError|SystemExit|KeyboardInterrupt): on purpose|AttributeError: 'list' object has no attribute 'status_code'"
+    r"(ValueError|SystemExit|KeyboardInterrupt): on purpose"
+    r"|AttributeError: 'list' object has no attribute 'status_code'"
     r"|TypeError: .* returned a list|.*\b(ConnectionClosed|UnreadablePostError)\b"
     r"|.*\b(ProgrammingError|OperationalError|InterfaceError|SessionInterrupted)\b"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -376,3 +377,9 @@ def _cap_to_descriptors(wanted: int) -> int:
     if soft == resource.RLIM_INFINITY:
         return wanted
     return max(1, min(wanted, soft - SPARE_DESCRIPTORS if soft > 2 * SPARE_DESCRIPTORS else soft // 2))
+
+
+def count_spare_descriptors(connections: int) -> int:
+    """Return how many file descriptors the process's limit leaves beside those of ``connections``."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(0, soft - connections)

@@ -16,7 +16,7 @@ from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
 from .collector import tune_collector
 from .redirects import refuse_redirects
-from .server import Server
+from .server import Server, count_spare_descriptors
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -35,6 +35,8 @@ class SiteServer(Server):
         kwargs.setdefault("on_connection_end", close_opened)
         spooled = ChunkedBodySpooler(refuse_redirects(application), settings.FILE_UPLOAD_TEMP_DIR)
         super().__init__(spooled, *args, **kwargs)
+        # The other half is for what the application opens.
+        spooled.max_files = count_spare_descriptors(self.max_connections) // 2
 
     def serve(self) -> None:
         install()  # where somebody else has patched the process

@@ -90,6 +90,7 @@ def view_counts(environ: Environ, start_response: StartResponse, query: dict[str
         "fds": _count_descriptors(),
         "listeners": len(hub.listeners["read"]) + len(hub.listeners["write"]),
         "spooled": sum(spooler.total for spooler in spoolers),
+        "spooled files": sum(spooler.files for spooler in spoolers),
         **counts,
     }
     start_response("200 OK", list(TEXT))

@@ -13,6 +13,7 @@ import importlib  # noqa: E402  the patch comes first
 import json  # noqa: E402
 import logging  # noqa: E402
 import resource  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 from wsgiref.validate import validator  # noqa: E402
@@ -42,12 +43,16 @@ def main() -> None:
     for constant, value in options.get("constants", {}).items():
         module, _, name = constant.rpartition(".")
         setattr(importlib.import_module(f"django_websocket.serving.{module}"), name, value)
+    if "largest_file" in options:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (options["largest_file"],) * 2)
     if "descriptors" in options:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["descriptors"],) * 2)
     [listener] = bind_sockets(options.get("address", "127.0.0.1:0"))
     application: Any = validator(app.application) if options.get("validated") else app.application  # type: ignore[arg-type]
     if options.get("spooled"):
         application = ChunkedBodySpooler(application, options["spooled"])
+        application.max_files = options.get("spooled_files", application.max_files)
         app.spoolers.append(application)
     server = Server(
         application,

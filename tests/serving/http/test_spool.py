@@ -82,17 +82,74 @@ def test_a_body_that_is_too_large(served: Served, directory: Path) -> None:
     assert not list(directory.iterdir())
 
 
-def test_too_many_bodies_at_a_time(served: Served) -> None:
+def finish(client: Client) -> int:
+    client.send(b"0\r\n\r\n")
+    return client.answer().status
+
+
+def test_the_largest_of_too_many_bodies_gives_way(served: Served) -> None:
     with served.connect() as one, served.connect() as two:
         begin(one, "/read", b"x" * 180_000)
         wait_until(lambda: served.counts()["spooled"] == 180_000)
+        begin(two, "/read", b"x" * 150_000)
+        wait_until(lambda: served.counts()["spooled"] == 150_000)
+        assert finish(two) == 200
+        assert finish(one) == 503
+    served.wait_for_log("chunked request bodies take 2 files and ")
+    assert (served.counts()["spooled"], served.counts()["spooled files"]) == (0, 0)
+
+
+def test_the_newest_body_gives_way_if_it_is_the_largest(served: Served) -> None:
+    with served.connect() as one, served.connect() as two:
+        begin(one, "/read", b"x" * 140_000)
+        wait_until(lambda: served.counts()["spooled"] == 140_000)
         begin(two, "/read", b"x" * 180_000)
         assert two.answer().status == 503
         assert two.ends()
-        one.send(b"0\r\n\r\n")
-        assert len(one.answer().body) == 180_000
-    served.wait_for_log("chunked request bodies hold 3")
+        assert finish(one) == 200
+
+
+def test_a_small_body_needs_no_room_in_files(served: Served) -> None:
+    with served.connect() as one, served.connect() as two, served.connect() as small:
+        for client, size in ((one, 150_000), (two, 149_999)):
+            begin(client, "/wait?until=files", b"x" * size)
+            client.send(b"0\r\n\r\n")
+        wait_until(lambda: served.counts()["spooled"] == 299_999)
+        begin(small, "/read", b"x" * 1000)
+        assert finish(small) == 200
+        begin(small, "/read", b"x" * 1001)
+        assert small.answer().status == 503, "those whose requests have begun keep theirs"
+        served.ask("/release?name=files")
+        assert [one.answer().status, two.answer().status] == [200, 200]
     assert served.counts()["spooled"] == 0
+
+
+def test_too_many_files(directory: Path, tmp_path: Path) -> None:
+    with serve(tmp_path / "log", spooled=str(directory), spooled_files=1, constants=LIMITS) as served:
+        with served.connect() as one, served.connect() as two, served.connect() as small:
+            begin(one, "/read", b"x" * 2000)
+            wait_until(lambda: served.counts()["spooled files"] == 1)
+            begin(two, "/read", b"x" * 2000)
+            assert two.answer().status == 503
+            begin(small, "/read", b"x" * 1000)
+            assert [finish(small), finish(one)] == [200, 200]
+        assert served.counts()["spooled files"] == 0
+
+
+def test_a_full_disk(directory: Path, tmp_path: Path) -> None:
+    """No file may grow past a limit, which fails as a full disk does: closing one with data to flush raises again."""
+    with serve(tmp_path / "log", spooled=str(directory), largest_file=150_000, constants=LIMITS) as served:
+        for count in range(1, 4):
+            with served.connect() as client:
+                begin(client, "/read", b"x" * 147_000)
+                wait_until(lambda: served.counts()["spooled"] == 147_000)
+                client.send(chunk(b"x" * 2000))
+                wait_until(lambda: served.counts()["spooled"] == 149_000)
+                client.send(chunk(b"x" * 2000) + b"0\r\n\r\n")
+                assert client.answer().status == 500
+                assert client.ends()
+            assert len(served.log_lines("File too large")) == count
+            assert (served.counts()["spooled"], served.counts()["spooled files"]) == (0, 0)
 
 
 def test_a_malformed_body(served: Served) -> None:
@@ -117,6 +174,7 @@ def test_a_client_that_vanishes(reset: bool, served: Served) -> None:
     with served.connect() as client:
         begin(client, "/read-guarded", b"x" * 5000)
         wait_until(lambda: served.counts()["spooled"] == 5000)
+        assert served.counts()["spooled files"] == 1
         if reset:
             client.reset()
     wait_until(lambda: served.counts()["spooled"] == 0)

@@ -16,6 +16,7 @@ import pytest
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.binding import bind_sockets
 from django_websocket.serving.process.server import SPARE_DESCRIPTORS, Server
+from django_websocket.serving.process.site import SiteServer
 from tests.conftest import ROOT
 from tests.deadlines import deadline
 from tests.ends import send_until_ended
@@ -106,6 +107,14 @@ def test_the_limit_of_descriptors_is_raised_to_its_hard_limit(hard: int, setting
     settings.WEBSOCKET_MAX_CONNECTIONS = 10 * hard
     assert max_connections(0) == hard - SPARE_DESCRIPTORS
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_uploads_get_half_of_the_descriptors_that_connections_leave(hard: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1000, hard), hard))
+    [listener] = bind_sockets("127.0.0.1:0")
+    with listener:
+        server: Any = SiteServer(lambda environ, start_response: [], [listener], max_connections=400)
+        assert server.application.max_files == (min(1000, hard) - 400) // 2
 
 
 def test_the_setting_counts_where_there_are_descriptors_enough(hard: int, settings: Any) -> None:

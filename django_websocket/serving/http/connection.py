@@ -156,6 +156,9 @@ class HTTPConnection:
             switch = self._answer(head)
             if switch is not None or self._stream.ended:
                 return switch
+            if self._server.stopping:
+                # Since the head was sent. A request that has arrived meanwhile is still answered.
+                self._stream.wire.end_input()
             deadline = 0.0
             if self._buffer:
                 # So that a pipelining client doesn't starve the others.
@@ -234,9 +237,10 @@ class HTTPConnection:
                 raise
             if server.disowned:
                 leave(error)
-            response.keep_alive = False
-            if response.status and (response.headers_sent or isinstance(error, Disconnected)):
-                response.cut_off(getattr(error, "unsent", 0))
+            if isinstance(error, Disconnected) or not response.is_sent:
+                response.keep_alive = False
+                if response.status and (response.headers_sent or isinstance(error, Disconnected)):
+                    response.cut_off(getattr(error, "unsent", 0))
             self._fail(head, body, response, error)
         finally:
             try:
@@ -312,6 +316,8 @@ class HTTPConnection:
         if refusal is None:
             logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
             refusal = Refusal(500, "Internal server error.")
+        if response.is_sent:
+            return
         if response.ends_with_connection:
             self._stream.wire.reset_on_close()
             return

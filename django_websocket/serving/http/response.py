@@ -104,6 +104,7 @@ class Response:
         self._left: int | None = None  # bytes of the declared length still to send
         self._chunked = False
         self._is_too_long = False
+        self._sending = False
         self.status = 0
         self.keep_alive = head.keep_alive
         self.headers_sent = False
@@ -168,6 +169,7 @@ class Response:
             raise TypeError(f"response data must be bytes, not {type(data).__name__}")
         if not data:
             return
+        self._sending = True
         head = b"" if self.headers_sent else self._make_head(None)
         if self._bodyless:
             data = b""
@@ -186,6 +188,7 @@ class Response:
             self._stream.send(data)
         elif head or data:
             self._stream.send(head + data if head else data)
+        self._sending = False
 
     def send_result(self, result: Iterable[bytes]) -> None:
         """Send all of the iterable that the application returned."""
@@ -279,6 +282,11 @@ class Response:
         """Note that the response ends here, and that the last ``unsent`` bytes that were to be sent were not."""
         self.complete = False
         self.sent = max(0, self.sent - unsent)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the client has been sent all that the head promises, whatever the application does next."""
+        return self.headers_sent and not self._sending and (self._bodyless or self._left == 0)
 
     @property
     def ends_with_connection(self) -> bool:

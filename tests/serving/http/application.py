@@ -225,7 +225,7 @@ def view_raise_late(environ: Environ, start_response: StartResponse, query: dict
         yield b"one"
         raise ValueError("on purpose, late")
 
-    start_response("200 OK", list(TEXT))
+    start_response("200 OK", [*TEXT, *([("Content-Length", query["length"])] if "length" in query else [])])
     return Closing("raise", pieces())
 
 

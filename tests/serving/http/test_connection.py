@@ -183,6 +183,8 @@ def test_a_download_that_the_client_breaks_off_is_logged_as_such(served: Served,
     ("target", "line"),
     [
         ("/raise_late?cut", "200 3 cut off\n"),
+        ("/raise_late?length=9&cut", "200 3 cut off\n"),
+        ("/raise_late?length=3", "200 3\n"),
         ("/length?declared=9&actual=5&cut", "200 5 cut off\n"),
         ("/length?declared=5&actual=9&cut", "200 5\n"),
         ("/raise?cut", "500 23\n"),
@@ -242,6 +244,18 @@ def test_stop_answers_what_is_under_way(log: Path) -> None:
         assert reader.ends()
         assert served.process.wait(deadline(10)) == 0
         assert "Traceback" not in served.log()
+
+
+def test_stop_ends_a_connection_that_a_response_in_progress_keeps(log: Path) -> None:
+    """Its head was sent before the stop, and so says nothing of it."""
+    with serve(log) as served:
+        slow, controller = served.connect(receive_buffer=4096), served.connect()
+        slow.get(f"/big?whole=1&size={BIG}")
+        assert "connection" not in slow.head()[1]
+        assert controller.ask("/stop?drain=600").body == b"ok"
+        slow.take(BIG)
+        assert slow.ends()
+        assert served.process.wait(deadline(10)) == 0
 
 
 def test_stop_kills_what_does_not_end(log: Path) -> None:

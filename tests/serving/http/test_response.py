@@ -112,6 +112,17 @@ def test_longer_than_declared(stream: str, served: Served) -> None:
     served.wait_for_log("the response is longer than its Content-Length")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_failure_behind_the_whole_body_breaks_no_promise(method: str, served: Served) -> None:
+    """The head said that the connection is kept, and a proxy may have sent the next client's request over it."""
+    with served.connect() as client:
+        answer = client.ask("/raise_late?length=3", method=method)
+        assert (answer.body, answer.headers.get("connection")) == (b"one" if method == "GET" else b"", None)
+        assert client.ask("/").body == b"ok"
+    if method == "GET":
+        served.wait_for_log("on purpose, late")
+
+
 @pytest.mark.parametrize("stream", ["", "&stream"])
 def test_shorter_than_declared(stream: str, served: Served) -> None:
     with served.connect() as client:

@@ -18,6 +18,9 @@ __all__ = ["is_allowed_origin"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
+MAX_LENGTH = 300
+"""Maximum characters of an origin: a host name has at most 253."""
+
 Parsed = tuple[str, str, int | None]
 
 
@@ -38,6 +41,8 @@ def is_allowed_origin(request: HttpRequest, allowed: Iterable[str] | None) -> bo
 
 def _parse(origin: str) -> Parsed | None:
     """Return the scheme, host and port of an origin; None if it isn't one, such as "null"."""
+    if len(origin) > MAX_LENGTH:  # urlsplit() caches its last arguments
+        return None
     try:
         parts = urlsplit(origin)
         port = parts.port
@@ -52,7 +57,7 @@ def _parse(origin: str) -> Parsed | None:
     return parts.scheme, host, port if port is not None else _DEFAULT_PORTS.get(parts.scheme)
 
 
-_origins = Memo(_parse, entries=64, length=255)
+_origins = Memo(_parse, entries=64, length=MAX_LENGTH)
 
 
 def _is_own_host(request: HttpRequest, origin: str) -> bool:

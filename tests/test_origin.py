@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -143,3 +144,12 @@ def test_an_opaque_origin_can_be_named() -> None:
     assert allowed("null", ["null"])
     assert allowed("chrome-extension://abcdef", ["chrome-extension://abcdef"])
     assert not allowed("chrome-extension://abcdef", ["chrome-extension://other"])
+
+
+def test_long_origins_do_not_fill_the_memory() -> None:
+    """The standard library remembers what it has split."""
+    urlsplit: Any = urllib.parse.urlsplit
+    before = urlsplit.cache_info().misses
+    for number in range(10):
+        assert not allowed(f"https://{number}.{'x' * 60_000}", ["https://friend.example"])
+    assert urlsplit.cache_info().misses - before <= 1, "those of the list, at most"

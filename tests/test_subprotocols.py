@@ -43,3 +43,10 @@ def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch, caplog:
     for number in range(5):
         subprotocols.warn_of_no_subprotocol(RequestFactory().get(f"/{number}/"), ["chat"], [])
     assert len(caplog.records) == 2
+
+
+def test_what_is_remembered_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprotocols, "_told", set())
+    for number in range(3):
+        subprotocols.warn_of_no_subprotocol(RequestFactory().get(f"/{number}/{'x' * 8000}"), ["chat"], [])
+    assert [len(path) for path in subprotocols._told] == [200] * 3

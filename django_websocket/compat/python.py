@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings
 import io
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["accept_connection", "replace_buffer", "when_threads_end"]
+__all__ = ["accept_connection", "bound_unknown_encodings", "replace_buffer", "when_threads_end"]
 
 
 def accept_connection(listener: socket.socket) -> tuple[int, Any]:
@@ -25,6 +26,33 @@ def accept_connection(listener: socket.socket) -> tuple[int, Any]:
         return fd, address
     sock, address = listener.accept()
     return sock.detach(), address
+
+
+class _Encodings(dict[str, Any]):
+    """The codecs found, and up to ``MAX_UNKNOWN`` short names of which there is none."""
+
+    MAX_UNKNOWN = 256
+    MAX_LENGTH = 64
+    _unknown = 0
+
+    def __setitem__(self, name: str, codec: Any) -> None:
+        if codec is None:
+            if len(name) > self.MAX_LENGTH or self._unknown >= self.MAX_UNKNOWN:
+                return
+            self._unknown += 1
+        super().__setitem__(name, codec)
+
+
+def bound_unknown_encodings() -> None:
+    """Limit how many unknown names of encodings Python remembers; calling it again does nothing.
+
+    Before 3.15, or the patch releases that bound it (gh-146054), it remembers all of them for ever, and Django looks up
+    the charset of each request, which the client chooses.
+    """
+    module: Any = encodings
+    cache = getattr(module, "_cache", None)
+    if type(cache) is dict:
+        module._cache = _Encodings(cache)
 
 
 def replace_buffer(stream: io.TextIOWrapper, raw: io.RawIOBase) -> None:

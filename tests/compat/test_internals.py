@@ -5,6 +5,7 @@ The first test of each class fails when a new version has changed something, and
 
 from __future__ import annotations
 
+import encodings
 import gc
 import socket
 import subprocess
@@ -333,3 +334,46 @@ class TestAcceptConnection:
             for wrapped in (listener, SimpleNamespace(accept=listener.accept)):
                 with pytest.raises(BlockingIOError):
                     compat_python.accept_connection(wrapped)  # type: ignore[arg-type]  # as much of one as it needs
+
+
+class TestUnknownEncodings:
+    @pytest.fixture
+    def cache(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        monkeypatch.setattr(encodings, "_cache", {})
+        compat_python.bound_unknown_encodings()
+        cache: dict[str, Any] = encodings._cache
+        return cache
+
+    def look_up(self, charset: str) -> HttpRequest:
+        return WSGIRequest(
+            {"REQUEST_METHOD": "GET", "CONTENT_TYPE": f"text/plain; charset={charset}", "wsgi.input": BytesIO()}
+        )
+
+    def test_python_has_what_it_needs(self) -> None:
+        assert type(encodings.__dict__.get("_cache")) in (dict, compat_python._Encodings), (
+            "encodings._cache is gone: clients may be able to fill the memory with names of charsets"
+        )
+
+    def test_requests_do_not_fill_the_memory(self, cache: dict[str, Any]) -> None:
+        for number in range(1000):
+            self.look_up(f"unknown-{number}")
+        for number in range(100):
+            self.look_up(f"unknown-{number}-" + "x" * 60_000)
+        assert 200 <= len(cache) <= 300
+        assert sum(map(len, cache)) < 30_000
+
+    def test_encodings_are_still_found(self, cache: dict[str, Any]) -> None:
+        for number in range(1000):
+            self.look_up(f"unknown-{number}")
+        encodings.search_function("cp1253")
+        assert cache["cp1253"].name == "cp1253"
+        assert self.look_up("cp1253").encoding == "cp1253"
+
+    def test_twice(self, cache: dict[str, Any]) -> None:
+        compat_python.bound_unknown_encodings()
+        assert encodings._cache is cache
+
+    def test_without_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delattr(encodings, "_cache")
+        compat_python.bound_unknown_encodings()
+        assert not hasattr(encodings, "_cache")

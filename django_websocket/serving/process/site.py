@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
 from ...sessions import session_watch
@@ -40,6 +41,7 @@ class SiteServer(Server):
 
     def serve(self) -> None:
         install()  # where somebody else has patched the process
+        bound_unknown_encodings()
         tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
         watcher = eventlet.spawn(_watch_sessions, interval) if interval else None

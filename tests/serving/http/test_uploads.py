@@ -53,6 +53,18 @@ def test_a_chunked_file(site: Site) -> None:
     assert (status, json.loads(answer)) == (200, {"fields": {}, "files": {"file": ["name.txt", content]}})
 
 
+def test_names_of_charsets_do_not_fill_the_memory(site: Site) -> None:
+    """Django looks each up, and Python remembers those that there are not."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=deadline(30))
+    try:
+        for number in range(500):
+            connection.request("GET", "/bodies/encodings_known/", headers={"Content-Type": f"a/b; charset=x{number}"})
+            known = int(connection.getresponse().read())
+    finally:
+        connection.close()
+    assert 100 < known < 400
+
+
 @pytest.fixture(scope="module")
 def fronts(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     for name in ("nginx", "haproxy"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import encodings
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-VIEWS = ("whole", "form", "ignored")
+VIEWS = ("whole", "form", "ignored", "encodings_known")
 
 
 @csrf_exempt
@@ -25,3 +26,7 @@ def form(request: HttpRequest) -> JsonResponse:
 @csrf_exempt
 def ignored(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.META.get("HTTP_X_NUMBER", ""))
+
+
+def encodings_known(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(len(vars(encodings)["_cache"])))

@@ -154,6 +154,7 @@ assert handler.stream is sys.stderr
 handler.emit(logging.makeLogRecord({"msg": "logged h\u00e9"}))
 print("after", file=captured)
 print("descriptor", sys.stdout.fileno(), sys.stdout.isatty(), sys.stdout.encoding, sys.stderr.errors)
+sys.stdout.flush()
 sys.stdout.buffer.write(b"bytes\\n")
 """
 

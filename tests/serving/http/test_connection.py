@@ -58,7 +58,9 @@ def test_descriptors_run_out(log: Path) -> None:
                 assert first.ask("/").body == b"ok"
                 assert len(served.log_lines("cannot accept")) == 1
             wait_until(lambda: json.loads(first.ask("/counts").body)["connections"] == 1)
-        assert served.ask("/").body == b"ok"
+        # The first may come in the last attempt that fails, behind clients that have left.
+        for _ in range(2):
+            assert served.ask("/").body == b"ok"
         with open_connections(served, 100):
             wait_until(lambda: len(served.log_lines("cannot accept")) == 2, what="a second episode")
         assert served.ask("/").body == b"ok"

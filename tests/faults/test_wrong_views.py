@@ -240,6 +240,7 @@ def test_a_view_that_ignores_that_the_server_stops_is_stopped(
             pass
         assert received.code == 1001
         peer.send(close_frame(1001))
+        assert peer.gone()
         assert served.wait_end(10) == (0, "ended")
         assert served.log().count("and was stopped: /swallows/") == 1
 

@@ -54,7 +54,7 @@ def test_fork(site: Site, way: str) -> None:
 @pytest.mark.parametrize("way", FORKING)
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_other_methods(site: Site, way: str, method: str) -> None:
-    start_at_once(site, way, method, 3)
+    start_at_once(site, way, method, 3, seconds=30)  # up to six interpreters start
 
 
 @pytest.mark.heavy

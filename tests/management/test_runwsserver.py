@@ -327,6 +327,7 @@ class TestStopping:
         """A supervisor that repeats its signals gets 0, whenever they arrive."""
         with running([*MANAGE, *reload, "0"], project, env) as server:
             server.wait_until_serving()
+            server.get("/")  # the banner comes a little before it handles signals
             pid = server.process.pid
             assert send_until_ended(server.process, (lambda n: os.killpg(pid, n)) if whole_group else None) == 0
             assert "Traceback" not in server.output

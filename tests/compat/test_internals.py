@@ -13,6 +13,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from importlib import import_module
 from io import BytesIO
@@ -28,6 +29,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import BadRequest
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import connections, transaction
@@ -358,7 +360,8 @@ class TestUnknownEncodings:
         for number in range(1000):
             self.look_up(f"unknown-{number}")
         for number in range(100):
-            self.look_up(f"unknown-{number}-" + "x" * 60_000)
+            with suppress(BadRequest):  # Django 6.1 reads no header that is so long
+                self.look_up(f"unknown-{number}-" + "x" * 60_000)
         assert 200 <= len(cache) <= 300
         assert sum(map(len, cache)) < 30_000
 

@@ -28,8 +28,8 @@ MAX_BYTES = 256 * 1024 * 1024
 """Maximum size of a chunked body in bytes; a larger one gets a 413."""
 
 MAX_TOTAL_BYTES = 1024 * 1024 * 1024
-"""Maximum total bytes of the process's temporary files. Beyond it, the largest body that is being received gets a 503:
-whoever fills the disk gives way, not a client with a small upload."""
+"""Maximum total bytes of the process's temporary files. Beyond it, the largest body that is being received gets a 503,
+so that a few large uploads can't keep small ones out."""
 
 
 class ChunkedBodySpooler:
@@ -78,7 +78,7 @@ class ChunkedBodySpooler:
         if spooled.closed:
             return "503 Service Unavailable", "Too many request bodies are being received."
         if self.total < MAX_TOTAL_BYTES // 2 and self.files < self.max_files // 2:
-            self._full = False  # the next time is news
+            self._full = False  # so that the next time is logged again
         spooled.file.seek(0)
         environ["wsgi.input"] = spooled.file
         environ["CONTENT_LENGTH"] = str(spooled.size)

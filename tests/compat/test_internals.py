@@ -360,7 +360,7 @@ class TestUnknownEncodings:
         for number in range(1000):
             self.look_up(f"unknown-{number}")
         for number in range(100):
-            with suppress(BadRequest):  # Django 6.1 reads no header that is so long
+            with suppress(BadRequest, ValueError):  # Django 6 reads no header that is so long
                 self.look_up(f"unknown-{number}-" + "x" * 60_000)
         assert 200 <= len(cache) <= 300
         assert sum(map(len, cache)) < 30_000

@@ -33,11 +33,12 @@ Where things are:
   protocol and a channel. ``driver`` sends replies and pings, runs the closing handshake and enforces all limits in
   bytes; ``pacing`` limits how fast compressed messages are inflated, in slices that ``serving/sockets/turns`` spreads
   over the hub's turns.
-* ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, pings, the server.
+* ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, ``keepalive`` (pings), the
+  server.
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
 * ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket,
-  plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets and when to ping them), ``process/``
+  plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets), ``process/``
   (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
   command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls of native threads,
   ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies before the application.

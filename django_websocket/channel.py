@@ -119,9 +119,13 @@ class Acceptance(Protocol):
 
 
 class Upgrade:
-    """Marks an HTTP request that the server can upgrade to a websocket."""
+    """Marks an HTTP request that the server can upgrade to a websocket.
 
-    __slots__ = ("acceptance",)
+    ``new_loan()`` makes the view's loan, where that is not a :class:`~django_websocket.database.ConnectionLoan`.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("acceptance", "new_loan")
+
+    def __init__(self, new_loan: Callable[[], Any] | None = None) -> None:
         self.acceptance: Acceptance | None = None
+        self.new_loan = new_loan

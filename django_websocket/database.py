@@ -9,7 +9,7 @@ own, which are released when a wait lasts ``WEBSOCKET_RELEASE_DB_AFTER`` seconds
 from __future__ import annotations
 
 import _thread
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 import greenlet
@@ -20,7 +20,7 @@ from django.db.transaction import TransactionManagementError
 
 from .websocket import WebSocket
 
-__all__ = ["ConnectionLoan", "close_opened", "release_connections"]
+__all__ = ["ConnectionLoan", "close_opened", "refuse_nested_block", "release_connections"]
 
 _loans: dict[int, ConnectionLoan] = {}
 """The loans of the greenlets that run views, by thread ident, which Django uses to tell threads apart."""
@@ -83,10 +83,7 @@ class ConnectionLoan:
         if accepting:
             for alias, (connection, depth) in self._lent.items():
                 if depth and _depth(connection) > depth:
-                    raise TransactionManagementError(
-                        f"can't accept the websocket inside an atomic block on {alias!r} nested in that of its request "
-                        "(ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
-                    )
+                    refuse_nested_block(alias)
         self._taken = False
         if not accepting:
             del _loans[_thread.get_ident()]
@@ -158,6 +155,14 @@ class ConnectionLoan:
             websocket.release_database = None  # it refers to this loan
         if _loans.pop(_thread.get_ident(), None) is not None and self._has_opened:
             release_connections(final=True)
+
+
+def refuse_nested_block(alias: str) -> NoReturn:
+    """Raise TransactionManagementError for a view that accepts inside a nested atomic block."""
+    raise TransactionManagementError(
+        f"can't accept the websocket inside an atomic block on {alias!r} nested in that of its request "
+        "(ATOMIC_REQUESTS): leave the inner block first, or call accept() before it"
+    )
 
 
 def release_connections(*, final: bool = False) -> None:

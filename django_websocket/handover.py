@@ -23,6 +23,7 @@ import contextvars
 import logging
 from collections.abc import Callable
 from enum import Enum
+from types import FrameType
 from typing import Any, Final, NoReturn
 
 import greenlet
@@ -86,6 +87,11 @@ class Handover:
     def is_current(self) -> bool:
         """Whether the caller runs in the view's own greenlet."""
         return self._greenlet is not None and greenlet.getcurrent() is self._greenlet
+
+    @property
+    def frame(self) -> FrameType | None:
+        """Where the view is blocked: its innermost frame; None while it runs and once it has ended."""
+        return None if self._greenlet is None else self._greenlet.gr_frame
 
     # In the starter
 

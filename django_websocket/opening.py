@@ -109,7 +109,8 @@ class Opening:
         self._args = args
         self._kwargs = kwargs
         self._handover = Handover(self._run_view, self._end)
-        self._loan = ConnectionLoan()
+        upgrade: Upgrade = request.META[UPGRADE_KEY]
+        self._loan: ConnectionLoan = (upgrade.new_loan or ConnectionLoan)()
         self._response: SwitchingProtocols | None = None
 
     # In the request's greenlet

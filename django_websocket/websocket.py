@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from time import monotonic
 from typing import Any, NoReturn, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -173,13 +172,13 @@ class WebSocket:
             driver.park(None)
             if messages and not connection.full:
                 return messages.pop(0)
-        end = None if timeout is None else monotonic() + timeout
+        end = None if timeout is None else driver.channel.clock() + timeout
         idle_after = None if self.release_database is None else self.options.release_db_after
         while not messages:
             if connection.ended or connection.close_sent is not None:
                 self._closed_while_waiting(driver)
                 return None
-            left = None if end is None else end - monotonic()
+            left = None if end is None else end - driver.channel.clock()
             if left is not None and left <= 0:
                 driver.check_alone()
                 driver.poll()
@@ -216,7 +215,7 @@ class WebSocket:
 
     def _count_error(self, driver: Driver) -> None:
         """Stop a loop that goes on using the closed socket, whatever that raises."""
-        now = monotonic()
+        now = driver.channel.clock()
         if self._errors_after_close <= _MAX_ERRORS_AFTER_CLOSE and now - self._errors_since > _ERROR_SECONDS:
             self._errors_after_close = 0
             self._errors_since = now

@@ -9,11 +9,11 @@ import greenlet
 import pytest
 
 from django_websocket import handover as handover_module
-from django_websocket import websocket as websocket_module
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.handover import ACCEPTED, Handover, State
 from django_websocket.options import resolve_options
 from django_websocket.protocol.handshake import Handshake
+from django_websocket.testing import memory
 from django_websocket.testing.memory import MemoryScheduler, connect
 from django_websocket.websocket import WebSocket
 
@@ -74,8 +74,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         clock[0] += clock[1]
         return clock[0]
 
-    monkeypatch.setattr(websocket_module, "monotonic", look)
+    monkeypatch.setattr(MemoryScheduler, "clock", lambda scheduler: look())
     return clock
+
+
+@pytest.fixture(autouse=True)
+def long_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Don't stop a loop that only polls before it is stopped by what is tested."""
+    monkeypatch.setattr(memory, "MAX_IDLE_ROUNDS", memory.MAX_ROUNDS)
 
 
 @pytest.mark.parametrize(("use", "returned"), [(WAIT, 1000), (send, 0)])

@@ -10,19 +10,23 @@ import heapq
 import threading
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from types import FrameType
+from typing import Any, Protocol
 
 import greenlet
 
 from ..channel import Timer
 
-__all__ = ["MemoryChannel", "MemoryPeer", "MemoryScheduler", "connect"]
+__all__ = ["MemoryChannel", "MemoryPeer", "MemoryScheduler", "Watched", "connect"]
 
 BUFFER_SIZE = 256 * 1024
 """Bytes that may be in flight in each direction."""
 
 MAX_ROUNDS = 100_000
-"""Rounds after which a run that never becomes idle is treated as an endless loop."""
+"""Rounds without time passing after which a run is treated as an endless loop."""
+
+MAX_IDLE_ROUNDS = 1000
+"""Rounds in which no byte moved, after which greenlets that are still ready are taken to be polling."""
 
 
 class _Call:
@@ -38,6 +42,13 @@ class _Call:
         self.callback = None
 
 
+class Watched(Protocol):
+    """One end of a connection."""
+
+    def call_watchers(self) -> bool:
+        """Run the callbacks that are ready; return False if there are none."""
+
+
 class MemoryScheduler:
     """Runs scheduled calls, on its own clock, and the callbacks of its channels."""
 
@@ -45,7 +56,7 @@ class MemoryScheduler:
         self._now = 0.0
         self._calls: list[tuple[float, int, _Call]] = []
         self._order = count()
-        self._channels: list[MemoryChannel] = []
+        self._channels: list[Watched] = []
         self._owner = greenlet.getcurrent()
         self._thread = threading.get_native_id()
         self._running: greenlet.greenlet | None = None
@@ -70,26 +81,38 @@ class MemoryScheduler:
         self.call_later(0, started.switch, *args)
         return started
 
-    def run(self, seconds: float = 0) -> None:
-        """Advance the clock by ``seconds`` and run everything due in that time.
+    def run(self, seconds: float = 0, until: Callable[[], object] | None = None) -> None:
+        """Run everything that is due, advancing the clock by up to ``seconds``; stop early once ``until()`` is true.
+
+        Greenlets that poll without pausing don't stop time: they run again when the clock has moved, and in the next
+        run.
 
         Only the greenlet that created the scheduler may call this: greenlets that have parked end there. Raises
-        RuntimeError in another greenlet, inside another run, and if the run does not become idle.
+        RuntimeError in another greenlet, inside another run, and if bytes are moved without end.
         """
         if self._running is not None or greenlet.getcurrent() is not self._owner:
             raise RuntimeError("the scheduler is already running, or was created in another greenlet")
         self._running = greenlet.getcurrent()
         end = self._now + seconds
+        rounds = idle_rounds = 0
         try:
-            for _ in range(MAX_ROUNDS):
-                if not (self._run_due() or self._run_watched()):
-                    if not self._calls or self._calls[0][0] > end:
-                        self._now = end
-                        return
-                    self._now = max(self._now, self._calls[0][0])
+            while until is None or not until():
+                is_due = self._run_due()
+                is_active = self._run_watched()
+                rounds += 1
+                idle_rounds = 0 if is_active else idle_rounds + 1
+                if rounds > MAX_ROUNDS:
+                    raise RuntimeError(f"still not idle after {MAX_ROUNDS} rounds")
+                if is_active or (is_due and idle_rounds < MAX_IDLE_ROUNDS):
+                    continue
+                following = min((due for due, _, call in self._calls if due > self._now and call.callback), default=end)
+                if following > end or self._now == end:
+                    self._now = end
+                    return
+                self._now = following
+                rounds = idle_rounds = 0
         finally:
             self._running = None
-        raise RuntimeError(f"still not idle after {MAX_ROUNDS} rounds")
 
     def _run_due(self) -> bool:
         """Run the calls that are due now; calls that they schedule wait for the next round."""
@@ -124,6 +147,19 @@ class MemoryScheduler:
         greenlet.getcurrent().parent = running
         return running.switch()
 
+    def is_parked(self, frame: FrameType | None) -> bool:
+        """Whether a greenlet whose innermost frame is ``frame`` waits here, or not at all."""
+        return frame is None or frame.f_code is MemoryScheduler.park.__code__
+
+    @property
+    def is_running(self) -> bool:
+        """Whether :meth:`run` is on the stack."""
+        return self._running is not None
+
+    def skip(self, seconds: float) -> None:
+        """Advance the clock without running anything."""
+        self._now += seconds
+
     def pause(self, seconds: float = 0) -> None:
         """Let everything else that is ready run once, and whatever else for ``seconds``."""
         current = greenlet.getcurrent()
@@ -143,11 +179,11 @@ class MemoryScheduler:
         """Raises RuntimeError: runs would not be deterministic."""
         raise RuntimeError("the in-memory channel takes no calls of other threads: use it in the thread that made it")
 
-    def add(self, channel: MemoryChannel) -> None:
+    def add(self, channel: Watched) -> None:
         """Start serving ``channel``."""
         self._channels.append(channel)
 
-    def discard(self, channel: MemoryChannel) -> None:
+    def discard(self, channel: Watched) -> None:
         """Stop serving ``channel``; does nothing if it is not served."""
         if channel in self._channels:
             self._channels.remove(channel)
@@ -270,6 +306,16 @@ class MemoryPeer:
         Raises BlockingIOError if none are available yet, any other OSError if the connection is closed.
         """
         return self._incoming.receive(size)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether :meth:`receive` would not raise BlockingIOError."""
+        return self._incoming.is_readable
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether :meth:`send` would not raise BlockingIOError."""
+        return self._outgoing.is_writable
 
     def shut_down(self) -> None:
         """End the outgoing stream; receiving continues."""

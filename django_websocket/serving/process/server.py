@@ -15,6 +15,7 @@ from greenlet import greenlet
 from ...channel import Acceptance
 from ...close_codes import CloseCode
 from ...exceptions import ConnectionClosed, PolicyViolation
+from ...keepalive import Keepalive
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
 from ..green import eventlet
@@ -27,7 +28,6 @@ from ..http.head import Refusal
 from ..http.response import refusal_bytes
 from ..http.stream import Stream
 from ..sockets.channel import EventletChannel
-from ..sockets.keepalive import Keepalive
 from ..wire import Wire
 from .acceptor import Acceptor
 
@@ -106,7 +106,8 @@ class Server(SocketObserver):
         """When the time to stop is over, by the monotonic clock; None if never."""
         self.websockets: set[WebSocket] = set()
         """Those whose socket is open or whose view is running."""
-        self._keepalive = Keepalive(self)
+        hub = eventlet.hubs.get_hub()
+        self._keepalive = Keepalive(self, hub.clock, hub.schedule_call_global)
         self._connections: set[HTTPConnection] = set()
         self._thread_calls: ThreadCalls | None = None  # while it serves
         self._opening: set[EventletChannel] = set()  # those whose 101 is sent, for a turn of the hub

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from django.test import override_settings
 
-from django_websocket.serving.sockets import keepalive
-from django_websocket.serving.sockets.keepalive import SLICE, Keepalive
+from django_websocket.keepalive import SLICE, Keepalive
 from django_websocket.websocket import WebSocket
 
 
@@ -26,7 +24,7 @@ class Timer:
 
 
 class Hub:
-    """As much of eventlet's as a sweep needs."""
+    """A clock and timers."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -35,7 +33,7 @@ class Hub:
     def clock(self) -> float:
         return self.now
 
-    def schedule_call_global(self, seconds: float, call: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
         self.timers.append(Timer(self.now + seconds, call))
         return self.timers[-1]
 
@@ -101,12 +99,11 @@ Make = Callable[..., tuple[Hub, Keepalive]]
 
 
 @pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch) -> Make:
+def make() -> Make:
     def with_times(interval: float | None = 20, timeout: float = 20) -> tuple[Hub, Keepalive]:
         hub = Hub()
-        monkeypatch.setattr(keepalive, "eventlet", SimpleNamespace(hubs=SimpleNamespace(get_hub=lambda: hub)))
         with override_settings(WEBSOCKET_PING_INTERVAL=interval, WEBSOCKET_PING_TIMEOUT=timeout):
-            return hub, Keepalive(OWNER)
+            return hub, Keepalive(OWNER, hub.clock, hub.call_later)
 
     return with_times
 

@@ -1,18 +1,19 @@
 """Pings: detect clients that vanished silently, and show proxies that the connection is in use.
 
 One timer serves all sockets. They are kept in the order in which they are due, so a sweep visits only those, and it
-yields to the hub after each batch.
+lets others run after each batch.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from ...conf import get_setting
-from ...registry import SocketObserver
-from ...websocket import WebSocket
-from ..green import eventlet
+from .channel import Timer
+from .conf import get_setting
+from .registry import SocketObserver
+from .websocket import WebSocket
 
 __all__ = ["Keepalive"]
 
@@ -33,9 +34,13 @@ class Keepalive(SocketObserver):
     ``WEBSOCKET_SEND_TIMEOUT`` applies, and those on which reading is paused, where nothing can be known.
     """
 
-    def __init__(self, owner: object) -> None:
-        """Ping only the websockets that ``owner`` opened."""
+    def __init__(
+        self, owner: object, clock: Callable[[], float], call_later: Callable[[float, Callable[[], None]], Timer]
+    ) -> None:
+        """Ping only the websockets that ``owner`` opened, on the clock and the timers of their scheduler."""
         self._owner = owner
+        self._clock = clock
+        self._call_later = call_later
         self._interval: float | None = get_setting("WEBSOCKET_PING_INTERVAL") or None
         self._timeout: float = get_setting("WEBSOCKET_PING_TIMEOUT")
         self._tick = min(TICK, self._timeout / 4, (self._interval or TICK) / 4)
@@ -43,7 +48,6 @@ class Keepalive(SocketObserver):
         # New entries are always the latest, so both dicts are ordered by time.
         self._pings: dict[WebSocket, float] = {}
         self._answers_due: dict[WebSocket, tuple[float, int]] = {}
-        self._hub = eventlet.hubs.get_hub()
         self._timer: Any = None
         self._scheduled = 0.0
 
@@ -51,7 +55,7 @@ class Keepalive(SocketObserver):
         """Start pinging ``websocket``."""
         if self._interval is None or websocket.owner is not self._owner:
             return
-        self._pings[websocket] = self._hub.clock() + self._interval
+        self._pings[websocket] = self._clock() + self._interval
         if self._timer is None:
             self._schedule(self._tick)
 
@@ -64,12 +68,12 @@ class Keepalive(SocketObserver):
             self._timer = None
 
     def _schedule(self, seconds: float) -> None:
-        self._scheduled = self._hub.clock() + seconds
-        self._timer = self._hub.schedule_call_global(seconds, self._sweep)
+        self._scheduled = self._clock() + seconds
+        self._timer = self._call_later(seconds, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
-        now = self._hub.clock()
+        now = self._clock()
         if now > self._scheduled + 2 * self._tick:
             # The process was stalled: read what clients sent meanwhile before checking deadlines.
             self._schedule(self._tick)

@@ -72,7 +72,7 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
     if UPGRADE_KEY not in meta:
         raise HandshakeError(
             501,
-            "this server can't open websockets: use 'manage.py runwsserver'",
+            "this server can't open websockets: use 'manage.py runwsserver', or WebSocketTestCase in a test",
         )
     typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
     typed.websocket = WebSocket(handshake, resolve_options({}), meta.get("RAW_URI") or request.path)

@@ -42,8 +42,10 @@ Where things are:
   (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
   command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls of native threads,
   ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies before the application.
-* ``memo``: bounded caches of what clients send. ``testing/``: an in-memory channel. ``compat``: every use of private
-  parts of Django, asgiref or Python.
+* ``memo``: bounded caches of what clients send. ``redirects``: handshakes that a login page would get. ``compat``:
+  every use of private parts of Django, asgiref or Python.
+* ``testing/``: the test client. ``memory`` is a channel without sockets, ``protocol`` the client's side of RFC 6455,
+  ``world`` the clock of a test and the views in it.
 
 A lower layer never imports a higher one: ``tests/test_layers.py`` holds the order and enforces it.
 """

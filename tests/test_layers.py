@@ -33,6 +33,7 @@ LAYERS = [
     "wrapping",
     "subprotocols",
     "origin",
+    "redirects",
     "channel",
     "waiter",
     "outbox",

@@ -8,9 +8,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponseForbidden
 from django.test import Client
 
 from ..channel import UPGRADE_KEY, Upgrade
+from ..redirects import needs_login
 from .failures import WebSocketRejected
 from .memory import connect
 from .socket import ClientWebSocket
@@ -88,7 +92,29 @@ class WebSocketClient(Client):
         self, path: str, headers: Mapping[str, str], query: Mapping[str, Any] | None, secure: bool, upgrade: Upgrade
     ) -> Any:
         extra: Any = {UPGRADE_KEY: upgrade}
-        return self.get(path, secure=secure, headers=headers, query_params=query, **extra)
+        response: Any = self.get(path, secure=secure, headers=headers, query_params=query, **extra)
+        target = response.headers.get("Location", "")
+        request = response.wsgi_request
+        if not needs_login(target, request.environ):
+            return response
+        # As the server does.
+        refusal: Any = HttpResponseForbidden(
+            f"login is required at {target}\n", content_type="text/plain; charset=utf-8"
+        )
+        refusal.wsgi_request = request
+        return refusal
+
+    @property
+    def session(self) -> SessionBase:
+        """The session of this client, as in Django's. Raises ImproperlyConfigured in a project without sessions."""
+        try:
+            return super().session
+        except (ImportError, RuntimeError) as error:
+            raise ImproperlyConfigured(
+                f"the test client can't log in: {error}\n"
+                "If the project has no sessions, add 'django.contrib.sessions' to INSTALLED_APPS and its "
+                "SessionMiddleware to MIDDLEWARE"
+            ) from error
 
     def advance(self, seconds: float) -> None:
         """Let time pass for all open websockets of the test: their views' timeouts, pings, session checks."""

@@ -62,6 +62,8 @@ def _hint(path: str, response: Any) -> str | None:
         return f"the path redirects to {location}; a websocket is not redirected, so use that path"
     if location:
         return f"it redirects to {location}; if the view needs a user, call client.force_login(user) first"
+    if response.status_code == 403 and (content := _first_line(response)).startswith("login is required"):
+        return f"{content}; call client.force_login(user) first"
     if response.status_code == 404 and not _is_routed(response):
         return "no URL pattern matches this path"
     if response.status_code == 200:

@@ -43,7 +43,8 @@ class ClientWebSocket:
         self.answers_pings = True
         """Set it to False for a client that has vanished without closing."""
         self._world = world
-        self._websocket = websocket
+        self.websocket = websocket
+        """What the view has as ``request.websocket``."""
         self._peer = peer
         self._protocol = ClientProtocol(response.headers.get("Sec-WebSocket-Extensions", ""))
         self._raises_view_errors = raises_view_errors
@@ -186,7 +187,7 @@ class ClientWebSocket:
         return text
 
     def _describe(self) -> str:
-        return "\n".join(describe_views(socket._websocket for socket in self._world))
+        return "\n".join(describe_views(socket.websocket for socket in self._world))
 
     def _check_open(self) -> None:
         if self.closed or self._protocol.close_code is not None:
@@ -247,7 +248,7 @@ class ClientWebSocket:
 
     @property
     def _is_done(self) -> bool:
-        handover = self._websocket.handover
+        handover = self.websocket.handover
         return self.closed and (handover is None or handover.state is State.ENDED)
 
     def end(self) -> None:
@@ -258,11 +259,11 @@ class ClientWebSocket:
         try:
             self._world.run()
             if not self._is_done:
-                self._world.scheduler.call_later(0, self._websocket.kill)
+                self._world.scheduler.call_later(0, self.websocket.kill)
                 self._world.run()
             if not self._is_done:
                 raise ViewStuck(f"the view goes on after its end, because it ignores GreenletExit\n{self._describe()}")
         finally:
             if not self._is_done:
-                self._world.abandon(self._websocket)
-            self._world.discard(self._websocket)
+                self._world.abandon(self.websocket)
+            self._world.discard(self.websocket)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import greenlet
 from django.core.signals import got_request_exception
@@ -30,9 +30,6 @@ from .connections import SharedConnections, atomic_depths
 from .failures import ViewStuck, user_line
 from .guard import Guard
 from .memory import MemoryScheduler
-
-if TYPE_CHECKING:
-    from .socket import ClientWebSocket
 
 __all__ = ["World", "world_of_thread"]
 
@@ -52,13 +49,32 @@ def _sleep_in_world(seconds: float) -> None:
         _sleep(seconds)
 
 
+class ClientSocket(Protocol):
+    """The client's end of a websocket."""
+
+    closed: bool
+
+    @property
+    def websocket(self) -> WebSocket:
+        """The view's end."""
+
+    def view_failed(self, error: BaseException | None) -> None:
+        """Take what the view has raised."""
+
+    def raise_view_error(self) -> None:
+        """Raise what the view has raised, once."""
+
+    def end(self) -> None:
+        """Close the connection and end the view."""
+
+
 class World(SocketObserver):
     """The websockets that the tests of one thread have open."""
 
     def __init__(self) -> None:
         self.scheduler = MemoryScheduler()
         self.greenlet = greenlet.getcurrent()
-        self._sockets: dict[WebSocket, ClientWebSocket] = {}
+        self._sockets: dict[WebSocket, ClientSocket] = {}
         self._keepalive: Keepalive | None = None
         self._patched: list[Any] = []
         self.guard = Guard(self.greenlet, self._describe_stuck)
@@ -66,7 +82,7 @@ class World(SocketObserver):
         self._depths: dict[str, int] = {}
         self._loans: list[SharedConnections] = []
 
-    def __iter__(self) -> Iterator[ClientWebSocket]:
+    def __iter__(self) -> Iterator[ClientSocket]:
         return iter(list(self._sockets.values()))
 
     def __len__(self) -> int:
@@ -101,7 +117,7 @@ class World(SocketObserver):
             _abandoned.extend(loan.greenlet for loan in self._loans)
         self._loans.clear()
 
-    def add(self, websocket: WebSocket, socket: ClientWebSocket) -> None:
+    def add(self, websocket: WebSocket, socket: ClientSocket) -> None:
         """Add an open websocket and the client's end of it."""
         self._sockets[websocket] = socket
 
@@ -251,7 +267,9 @@ def close_forgotten() -> None:
     error: BaseException | None = None
     for socket in world:
         if not socket.closed:
-            faults.append(f"{socket.path} is still open: use 'with client.websocket(...) as socket:', or close it")
+            faults.append(
+                f"{socket.websocket.path} is still open: use 'with client.websocket(...) as socket:', or close it"
+            )
         try:
             socket.end()
             socket.raise_view_error()

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, override_settings
 
 from django_websocket import ConnectionClosed
@@ -71,13 +73,20 @@ def test_cookies_go_both_ways(ws_client: WebSocketClient) -> None:
 @pytest.mark.django_db
 def test_a_user_who_has_logged_in(ws_client: WebSocketClient, django_user_model: Any) -> None:
     user = django_user_model.objects.create_user("alice")
-    with pytest.raises(
-        WebSocketRejected, match=r"it redirects to .*; if the view needs a user, call client.force_login"
-    ):
+    says = r"403 Forbidden: login is required at /plain/.*; call client.force_login\(user\) first"
+    with pytest.raises(WebSocketRejected, match=says):
         ws_client.websocket("/needs_a_user/")
     ws_client.force_login(user)
     with ws_client.websocket("/needs_a_user/") as socket:
         assert socket.receive() == "welcome"
+
+
+def test_a_project_without_sessions(ws_client: WebSocketClient, settings: Any) -> None:
+    settings.SESSION_ENGINE = "nowhere"
+    with pytest.raises(
+        ImproperlyConfigured, match=r"(?s)the test client can't log in: .*add 'django.contrib.sessions'"
+    ):
+        ws_client.force_login(User(username="alice"))
 
 
 def test_plain_requests_of_the_same_client(ws_client: WebSocketClient) -> None:
@@ -94,6 +103,7 @@ def test_plain_requests_of_the_same_client(ws_client: WebSocketClient) -> None:
         ("/nowhere/", 404, "the websocket /nowhere/ was rejected with 404 Not Found: no URL pattern matches this path"),
         ("/echo", 301, "the path redirects to /echo/; a websocket is not redirected, so use that path"),
         ("/echo?a=1", 301, "the path redirects to /echo/?a=1"),
+        ("/needs_to_agree/", 302, "it redirects to /terms/; if the view needs a user, call client.force_login(user)"),
         ("/forbids/", 403, "was rejected with 403 Forbidden: not you"),
         ("/returns/", 200, "it accepts with its first use of request.websocket"),
         ("/plain/", 400, "this URL does not accept websockets"),

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user, login, logout
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 
 from django_websocket import WebSocket, accept_websocket, require_websocket
@@ -113,19 +115,18 @@ def forbids(request: Any) -> HttpResponse:
 
 
 @require_websocket
-def needs_a_user(request: Any) -> Any:
-    from django.contrib.auth.views import redirect_to_login
+def needs_to_agree(request: Any) -> Any:
+    return redirect("/terms/")
 
-    if not get_user(request).is_authenticated:
-        return redirect_to_login(request.path)
+
+@login_required  # type: ignore[type-var]  # the stubs want a response of every view
+@require_websocket
+def needs_a_user(request: Any) -> None:
     request.websocket.send("welcome")
-    return None
 
 
 @require_websocket
 def misses_a_row(request: Any) -> None:
-    from django.shortcuts import get_object_or_404
-
     get_object_or_404(Group, name="missing")
 
 
@@ -267,6 +268,7 @@ def speaks_json(request: Any) -> None:
 
 VIEWS = [
     *(echo, chat, handshake, remembers, closes, reports_the_end, large, flood, returns, plain, forbids, needs_a_user),
+    needs_to_agree,
     *(misses_a_row, raises_before, raises_after, loops_before, loops_after, blocks_before, blocks_after),
     *(never_gives_up, polls, ticks, times_out, sleeps_first, names, hooks, depth, accepts_in_a_block, logs_in, waits),
     *(log_out, speaks_json),

@@ -10,13 +10,13 @@ from django.conf import settings
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
+from ...redirects import refuse_redirects
 from ...sessions import session_watch
 from ..green import eventlet
 from ..green.install import install
 from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
 from .collector import tune_collector
-from .redirects import refuse_redirects
 from .server import Server, count_spare_descriptors
 
 if TYPE_CHECKING:

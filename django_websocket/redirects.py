@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ...protocol.handshake import is_websocket_request
+from .protocol.handshake import is_websocket_request
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["refuse_redirects"]
+__all__ = ["needs_login", "refuse_redirects"]
 
 logger = logging.getLogger("django.request")
 
@@ -41,7 +41,7 @@ def refuse_redirects(application: WSGIApplication) -> WSGIApplication:
                 return start_response(status, headers, exc_info)
             target = next((value for name, value in headers if name.lower() == "location"), "")
             path = environ.get("RAW_URI") or environ.get("PATH_INFO", "")
-            if not _comes_back(target, environ):
+            if not needs_login(target, environ):
                 logger.warning("%s: %s (browsers follow no redirect of a websocket, to %s)", status[4:], path, target)
                 return start_response(status, headers, exc_info)
             reason = f"login is required at {target}"
@@ -56,8 +56,8 @@ def refuse_redirects(application: WSGIApplication) -> WSGIApplication:
     return wrapped
 
 
-def _comes_back(target: str, environ: WSGIEnvironment) -> bool:
-    """Whether a query parameter of ``target`` leads back here, like that of Django's ``redirect_to_login()``."""
+def needs_login(target: str, environ: WSGIEnvironment) -> bool:
+    """Whether ``target`` is a login page: a query parameter leads back here, as with ``redirect_to_login()``."""
     here = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1").decode(errors="replace")
     try:
         # The path in the parameter is quoted a second time, since get_full_path() quotes it.

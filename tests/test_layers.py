@@ -61,6 +61,7 @@ LAYERS = [
     "serving.http",
     "serving.sockets",
     "serving.process",
+    "serving.live",
     "serving.runserver",
     "serving.__main__",
     "management",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cases import WebSocketTestCase, WebSocketTestMixin, WebSocketTransactionTestCase
     from .client import WebSocketClient
     from .failures import NothingReceived, ViewStuck, WebSocketRejected
+    from .live import WebSocketLiveServerTestCase
     from .socket import ClientWebSocket
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "NothingReceived",
     "ViewStuck",
     "WebSocketClient",
+    "WebSocketLiveServerTestCase",
     "WebSocketRejected",
     "WebSocketTestCase",
     "WebSocketTestMixin",
@@ -40,6 +42,7 @@ _MODULES = {
     "NothingReceived": "failures",
     "ViewStuck": "failures",
     "WebSocketClient": "client",
+    "WebSocketLiveServerTestCase": "live",
     "WebSocketRejected": "failures",
     "WebSocketTestCase": "cases",
     "WebSocketTestMixin": "cases",

@@ -6,15 +6,20 @@ from typing import Any
 
 import pytest
 
-
-@pytest.fixture(autouse=True)
-def project(settings: Any) -> None:
-    """With sessions and users, as ``startproject`` makes it."""
-    settings.ROOT_URLCONF = "tests.testing.views"
-    settings.LOGIN_URL = "/plain/"
-    settings.MIDDLEWARE = [
+PROJECT: dict[str, Any] = {
+    "ROOT_URLCONF": "tests.testing.views",
+    "LOGIN_URL": "/plain/",
+    "MIDDLEWARE": [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.common.CommonMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django_websocket.middleware.WebSocketMiddleware",
-    ]
+    ],
+}
+"""With sessions and users, as ``startproject`` makes it."""
+
+
+@pytest.fixture(autouse=True)
+def project_settings(settings: Any) -> None:
+    for name, value in PROJECT.items():
+        setattr(settings, name, value)

@@ -8,6 +8,8 @@ import time
 from functools import partial
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user, login, logout
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import Group, User
@@ -266,11 +268,19 @@ def speaks_json(request: Any) -> None:
         request.websocket.send(json.dumps({"you said": message}))
 
 
+@require_websocket
+def setting(request: Any) -> None:
+    """Sends a setting, or the names of the installed apps."""
+    name = request.GET["name"]
+    names = [config.name for config in apps.get_app_configs()]
+    request.websocket.send(str(names if name == "apps" else getattr(settings, name, None)))
+
+
 VIEWS = [
     *(echo, chat, handshake, remembers, closes, reports_the_end, large, flood, returns, plain, forbids, needs_a_user),
     needs_to_agree,
     *(misses_a_row, raises_before, raises_after, loops_before, loops_after, blocks_before, blocks_after),
     *(never_gives_up, polls, ticks, times_out, sleeps_first, names, hooks, depth, accepts_in_a_block, logs_in, waits),
-    *(log_out, speaks_json),
+    *(log_out, speaks_json, setting),
 ]
 urlpatterns = [path(f"{view.__name__}/", view) for view in VIEWS]

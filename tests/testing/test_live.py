@@ -20,7 +20,10 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from django_websocket.testing import WebSocketLiveServerTestCase
+from tests.browser import chromium
+from tests.conftest import find_program
 from tests.deadlines import deadline, wait_until
+from tests.faults.postgres import postgres
 from tests.management.projects import environment
 from tests.testing.conftest import PROJECT
 from tests.testing.test_runners import run, start
@@ -87,6 +90,18 @@ class LiveTests(WebSocketLiveServerTestCase):
             socket.send("hello")
             assert socket.receive() == "hello"
 
+    def test_a_browser(self) -> None:
+        with chromium(find_program("chromium")) as page:
+            page.open(f"{self.live_server_url}/plain/")
+            page.run(
+                f"""
+                var socket = new WebSocket("{self.websocket_url("/echo/")}");
+                socket.onopen = () => socket.send("from a browser");
+                socket.onmessage = event => {{ window.received = event.data; }};
+                """
+            )
+            page.wait_for("window.received === 'from a browser'")
+
     def test_a_view_that_fails(self) -> None:
         with connect(self.websocket_url("/raises_after/"), proxy=None) as socket:
             socket.send("a message")
@@ -117,14 +132,17 @@ def test_the_database_in_memory_is_back() -> None:
 
 SITE = {
     "views": """
-from django.conf import settings
-from django.http import HttpResponse
+from django.contrib.auth.models import User
 from django_websocket import require_websocket
 
 @require_websocket
 def waits(request):
     request.websocket.accept()
     request.websocket.wait()
+
+@require_websocket
+def names(request):
+    request.websocket.send_json(list(User.objects.values_list("username", flat=True)))
 
 @require_websocket
 def fails(request):
@@ -134,7 +152,7 @@ def fails(request):
 from django.urls import path
 from mysite import views
 
-urlpatterns = [path("waits/", views.waits), path("fails/", views.fails)]
+urlpatterns = [path("waits/", views.waits), path("names/", views.names), path("fails/", views.fails)]
 """,
     "tests": """
 import urllib.request
@@ -160,6 +178,8 @@ class Live(WebSocketLiveServerTestCase):
 
     def test_users(self):
         User.objects.create_user("alice", password="secret")
+        with connect(self.websocket_url("/names/"), proxy=None) as socket:
+            self.assertEqual(socket.recv(timeout=10), '["alice"]')
 
 
 class MoreLive(WebSocketLiveServerTestCase):
@@ -193,8 +213,8 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    [["manage.py", "test"], ["manage.py", "test", "--parallel", "2"], ["-m", "pytest", "-q", "-rP"]],
-    ids=["django", "parallel", "pytest"],
+    [["manage.py", "test", "--parallel", "2"], ["-m", "pytest", "-q", "-rP"]],
+    ids=["django", "pytest"],
 )
 def test_runners(project: Path, installed: Path, command: list[str]) -> None:
     status, output = run(project, installed, *command)
@@ -207,6 +227,15 @@ def test_a_patched_process(project: Path, installed: Path) -> None:
     manage = project / "manage.py"
     manage.write_text("from django_websocket.serving.patch import patch\npatch()\n" + manage.read_text())
     status, output = run(project, installed, "manage.py", "test")
+    assert status == 0, output
+
+
+def test_postgresql(project: Path, installed: Path) -> None:
+    pytest.importorskip("psycopg")
+    with postgres() as server, (project / "mysite" / "settings.py").open("a") as settings:
+        settings.write(f"DATABASES = {server.settings()['DATABASES']!r}\n")
+        settings.flush()
+        status, output = run(project, installed, "manage.py", "test")
     assert status == 0, output
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import freezegun
 import pytest
+import time_machine
 from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 from django.test import override_settings
@@ -64,6 +66,22 @@ def test_every_test_has_a_clock_of_its_own(ws_client: WebSocketClient) -> None:
     for _ in range(2):
         with ws_client.websocket("/ticks/") as socket:
             assert socket.receive(timeout=1) == "tick"
+
+
+def test_freezegun(ws_client: WebSocketClient) -> None:
+    """Dates are its business, waiting is ours."""
+    with freezegun.freeze_time("2030-01-01") as frozen, ws_client.websocket("/dates/") as socket:
+        assert socket.receive() == "2030-01-01T00:00:00+00:00"
+        socket.assert_nothing_received(3599)
+        frozen.tick(60)
+        assert socket.receive(timeout=1) == "2030-01-01T00:01:00+00:00"
+
+
+def test_time_machine(ws_client: WebSocketClient) -> None:
+    with time_machine.travel("2030-01-01T00:00Z", tick=False) as traveller, ws_client.websocket("/dates/") as socket:
+        assert socket.receive() == "2030-01-01T00:00:00+00:00"
+        traveller.shift(60)
+        assert socket.receive(timeout=3600) == "2030-01-01T00:01:00+00:00"
 
 
 # Sessions

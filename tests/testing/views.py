@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
+from django.utils import timezone
 
 from django_websocket import WebSocket, accept_websocket, require_websocket
 
@@ -214,6 +215,14 @@ def sleeps_first(request: Any) -> None:
     request.websocket.send("awake")
 
 
+@require_websocket
+def dates(request: Any) -> None:
+    """Sends the date, and again after an hour."""
+    while True:
+        request.websocket.send(timezone.now().isoformat())
+        time.sleep(3600)
+
+
 # The database
 
 
@@ -280,7 +289,20 @@ VIEWS = [
     *(echo, chat, handshake, remembers, closes, reports_the_end, large, flood, returns, plain, forbids, needs_a_user),
     needs_to_agree,
     *(misses_a_row, raises_before, raises_after, loops_before, loops_after, blocks_before, blocks_after),
-    *(never_gives_up, polls, ticks, times_out, sleeps_first, names, hooks, depth, accepts_in_a_block, logs_in, waits),
+    *(
+        never_gives_up,
+        polls,
+        ticks,
+        dates,
+        times_out,
+        sleeps_first,
+        names,
+        hooks,
+        depth,
+        accepts_in_a_block,
+        logs_in,
+        waits,
+    ),
     *(log_out, speaks_json, setting),
 ]
 urlpatterns = [path(f"{view.__name__}/", view) for view in VIEWS]

@@ -26,7 +26,7 @@ MAX_ROUNDS = 100_000
 """Rounds without time passing after which a run is treated as an endless loop."""
 
 MAX_IDLE_ROUNDS = 1000
-"""Rounds in which no byte moved, after which greenlets that are still ready are taken to be polling."""
+"""Rounds in which only greenlets ran and no byte moved, after which these greenlets are taken to be polling."""
 
 
 class _Call:
@@ -84,7 +84,7 @@ class MemoryScheduler:
     def run(self, seconds: float = 0, until: Callable[[], object] | None = None) -> None:
         """Run everything that is due, advancing the clock by up to ``seconds``; stop early once ``until()`` is true.
 
-        Greenlets that poll without pausing don't stop time: they run again when the clock has moved, and in the next
+        Greenlets that poll without a pause don't stop time: they run again when the clock has moved, and in the next
         run.
 
         Only the greenlet that created the scheduler may call this: greenlets that have parked end there. Raises
@@ -97,13 +97,14 @@ class MemoryScheduler:
         rounds = idle_rounds = 0
         try:
             while until is None or not until():
-                is_due = self._run_due()
-                is_active = self._run_watched()
+                due = self._take_due()
+                is_active = self._run_due(due)
+                is_active = self._run_watched() or is_active
                 rounds += 1
                 idle_rounds = 0 if is_active else idle_rounds + 1
                 if rounds > MAX_ROUNDS:
                     raise RuntimeError(f"still not idle after {MAX_ROUNDS} rounds")
-                if is_active or (is_due and idle_rounds < MAX_IDLE_ROUNDS):
+                if is_active or (due and idle_rounds < MAX_IDLE_ROUNDS):
                     continue
                 following = min((due for due, _, call in self._calls if due > self._now and call.callback), default=end)
                 if following > end or self._now == end:
@@ -114,17 +115,27 @@ class MemoryScheduler:
         finally:
             self._running = None
 
-    def _run_due(self) -> bool:
-        """Run the calls that are due now; calls that they schedule wait for the next round."""
+    def _take_due(self) -> list[_Call]:
+        """Return the calls that are due now; calls that they schedule wait for the next round."""
         due = []
         while self._calls and self._calls[0][0] <= self._now:
             due.append(heapq.heappop(self._calls)[2])
+        return due
+
+    def _run_due(self, due: list[_Call]) -> bool:
+        """Run the calls of ``due``; return whether one did anything but wake a greenlet."""
+        is_active = False
         for call in due:
             callback, call.callback = call.callback, None
-            if callback is not None:
-                self._set_parent(callback)
-                callback(*call.args)
-        return bool(due)
+            if callback is None:
+                continue
+            owner = getattr(callback, "__self__", None)
+            if not isinstance(owner, greenlet.greenlet):
+                is_active = True
+            elif not owner.dead:
+                owner.parent = greenlet.getcurrent()  # returns here when it ends
+            callback(*call.args)
+        return is_active
 
     def _run_watched(self) -> bool:
         """Run the callbacks of the channels that are readable or writable."""
@@ -132,12 +143,6 @@ class MemoryScheduler:
         for channel in list(self._channels):
             called = channel.call_watchers() or called
         return called
-
-    def _set_parent(self, callback: Callable[..., object]) -> None:
-        """If ``callback`` switches to a greenlet, have that greenlet return here when it ends."""
-        owner = getattr(callback, "__self__", None)
-        if isinstance(owner, greenlet.greenlet) and not owner.dead:
-            owner.parent = greenlet.getcurrent()
 
     def park(self) -> Any:
         """Switch from the calling greenlet to the one that runs the scheduler."""

@@ -94,6 +94,20 @@ def test_plain_requests_of_the_same_client(ws_client: WebSocketClient) -> None:
     assert ws_client.get("/echo/").status_code == 400
 
 
+@pytest.mark.parametrize("place", [0, 4])
+def test_asynchronous_middleware(ws_client: WebSocketClient, settings: Any, place: int) -> None:
+    """Between the test and the view there is an event loop in another thread."""
+    middleware = list(settings.MIDDLEWARE)
+    middleware.insert(place, "tests.site.middleware.asynchronous")
+    settings.MIDDLEWARE = middleware
+    with ws_client.websocket("/chat/") as a, ws_client.websocket("/chat/") as b:
+        assert a.response.headers["X-Asynchronous"] == "yes"
+        a.send("hi")
+        assert b.receive() == "somebody: hi"
+    with pytest.raises(WebSocketRejected, match="404"):
+        ws_client.websocket("/nowhere/")
+
+
 # Refused handshakes
 
 

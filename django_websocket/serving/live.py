@@ -11,6 +11,7 @@ import pickle  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
+import warnings  # noqa: E402
 from typing import Any  # noqa: E402
 
 import django  # noqa: E402
@@ -44,8 +45,9 @@ class MediaFilesHandler(FSFilesHandler):
 def build(description: dict[str, Any]) -> SiteServer:
     """Set up the project as the test has it."""
     os.environ["DJANGO_SETTINGS_MODULE"] = description["module"]
-    for name, value in description["settings"].items():
-        setattr(settings, name, pickle.loads(value))
+    with warnings.catch_warnings(action="ignore"):  # some are deprecated: that is for the test to hear
+        for name, value in description["settings"].items():
+            setattr(settings, name, pickle.loads(value))
     django.setup()
     application: Any = get_wsgi_application()
     if settings.MEDIA_ROOT and settings.MEDIA_URL not in ("", "/"):

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 from typing import Any, ClassVar
 
 from django.conf import global_settings, settings
@@ -108,7 +109,8 @@ class _LiveServer:
 
     def change_setting(self, *, setting: str, value: Any, enter: bool, **kwargs: Any) -> None:
         """Follow an override that a test begins or ends."""
-        exists = hasattr(settings, setting)
+        with _no_deprecations():
+            exists = hasattr(settings, setting)
         self._control.send((setting, _pickled(setting, value) if exists else None, enter))
         self._expect_success(f"the live server did not take over the setting {setting}", ANSWER_TIMEOUT)
 
@@ -146,12 +148,18 @@ def _changed_settings(module: str) -> dict[str, bytes]:
     changed: dict[str, bytes] = {}
     for name in dir(settings):
         if name.isupper() and name not in ("SETTINGS_MODULE", "DATABASES"):
-            value = getattr(settings, name)
+            with _no_deprecations():
+                value = getattr(settings, name)
             if value is not getattr(unchanged, name, getattr(global_settings, name, None)):
                 changed[name] = _pickled(name, value)
     databases = {alias: connections[alias].settings_dict for alias in connections}
     changed["DATABASES"] = _pickled("DATABASES", databases)
     return changed
+
+
+def _no_deprecations() -> warnings.catch_warnings[None]:
+    """Read settings without a word about those that the project should no longer use."""
+    return warnings.catch_warnings(action="ignore")
 
 
 def _pickled(name: str, value: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from typing import NoReturn
 
 import pytest
@@ -49,6 +51,12 @@ def locate_program(*names: str) -> str | None:
 def find_program(*names: str) -> str:
     """The path of the first of ``names`` that is installed; without one the test is skipped, or fails."""
     return locate_program(*names) or missing(" or ".join(names))
+
+
+def code_blocks(document: Path) -> list[str]:
+    """The Python code in ``document``, in its order."""
+    blocks = re.findall(r"^( *)\.\. code-block:: python\n\n((?:\1 +.*\n|\n)+)", document.read_text(), re.MULTILINE)
+    return [dedent(code).strip() + "\n" for _, code in blocks]
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,19 @@ import ast
 import json
 import re
 import statistics
-from textwrap import dedent
+import unittest
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.urls import path
 
 from benchmarks.servers import SERVERS
 from django_websocket import WebSocket
 from django_websocket.conf import SETTINGS, Setting
+from server.views import echo_once
 
-from .conftest import ROOT
+from .conftest import ROOT, code_blocks
 
 README = (ROOT / "README.rst").read_text()
 
@@ -81,13 +87,24 @@ def test_settings() -> None:
 
 def test_examples() -> None:
     """What the README shows first is what the demo runs."""
-    shown = next(block for block in README.split(".. code-block:: python\n") if "def echo_once" in block)
-    code = dedent(re.match(r"\n((?:    .*\n|\n)+)", shown)[1])  # type: ignore[index]  # the block is there
+    [code] = [block for block in code_blocks(ROOT / "README.rst") if "def echo_once" in block]
     views = (ROOT / "server" / "views.py").read_text()
     functions = {node.name: ast.dump(node) for node in ast.parse(views).body if isinstance(node, ast.FunctionDef)}
     examples = {node.name: ast.dump(node) for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
     assert set(examples) == {"echo_once", "lower_case"}
     assert examples.items() <= functions.items()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_test_of_the_example_passes(settings: Any) -> None:
+    settings.ROOT_URLCONF = ModuleType("urls")
+    settings.ROOT_URLCONF.urlpatterns = [path("echo-once/", echo_once)]
+    names: dict[str, Any] = {}
+    [code] = [block for block in code_blocks(ROOT / "README.rst") if "WebSocketTestCase" in block]
+    exec(code, names)
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(names["EchoTests"]).run(result)
+    assert (result.testsRun, result.failures, result.errors) == (1, [], [])
 
 
 def test_api() -> None:

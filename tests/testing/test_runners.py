@@ -6,62 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
+from tests.conftest import ROOT, code_blocks
 from tests.deadlines import deadline
 from tests.management.projects import environment, start_project
 
-CHAT = """
-from django_websocket import require_websocket
-
-people = set()
-
-
-@require_websocket
-def chat(request, room):
-    websocket = request.websocket
-    websocket.accept()
-    name = request.user.username
-    people.add(websocket)
-    try:
-        for message in websocket:
-            for other in people - {websocket}:
-                if message.startswith("{"):
-                    other.send(message)
-                else:
-                    other.send(f"{name}: {message}")
-    finally:
-        people.discard(websocket)
-"""
-
-URLS = """
-from django.urls import path
-
-from mysite import views
-
-urlpatterns = [path("chat/<slug:room>/", views.chat)]
-"""
-
-EXAMPLE = """
-from django.contrib.auth.models import User
-
-from django_websocket.testing import WebSocketTestCase
-
-
-class ChatTests(WebSocketTestCase):
-    def test_two_people(self):
-        user = User.objects.create_user("alice")
-        self.client.force_login(user)
-        with self.client.websocket("/chat/lobby/") as a, self.client.websocket("/chat/lobby/") as b:
-            a.send("hi")
-            self.assertEqual(b.receive(), "alice: hi")
-            b.send_json({"typing": True})
-            self.assertEqual(a.receive_json(), {"typing": True})
-            a.assert_nothing_received()
-            a.close(1000)
-        self.assertEqual(a.close_code, 1000)
-"""
+CHAT, URLS, EXAMPLE, FUNCTION, METHODS = code_blocks(ROOT / "docs" / "testing.rst")[:5]
 
 FAULTS = """
 import asyncio
@@ -159,13 +112,6 @@ import pytest
 pytestmark = pytest.mark.django_db
 
 
-def test_function(ws_client, django_user_model):
-    ws_client.force_login(django_user_model.objects.create_user("alice"))
-    with ws_client.websocket("/chat/lobby/") as a, ws_client.websocket("/chat/lobby/") as b:
-        a.send("hi")
-        assert b.receive() == "alice: hi"
-
-
 def test_forgotten(ws_client, django_user_model):
     ws_client.force_login(django_user_model.objects.create_user("alice"))
     ws_client.websocket("/chat/lobby/")
@@ -201,6 +147,16 @@ def run(project: Path, installed: Path, *command: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+DOCUMENTED = f"""{EXAMPLE}
+
+class Documented(WebSocketTestCase):
+    def setUp(self):
+        self.user = User.objects.create_user("bob")
+
+{indent(METHODS, "    ")}
+"""
+
+
 def pytest_command(*options: str) -> list[str]:
     return ["-m", "pytest", "-q", "-W", "error", *options]
 
@@ -221,13 +177,13 @@ RUNNERS = pytest.mark.parametrize(
 @RUNNERS
 def test_the_example_and_what_goes_wrong(project: Path, installed: Path, command: list[str]) -> None:
     """The example passes; every fault says what to do."""
-    start(project, CHAT + FAULTY_VIEWS, URLS + FAULTY_URLS, EXAMPLE + FAULTS)
+    start(project, CHAT + FAULTY_VIEWS, URLS + FAULTY_URLS, DOCUMENTED + FAULTS)
     status, output = run(project, installed, *command)
     assert status == 1
     if "pytest" in command:
-        assert f"{len(SAYS)} failed, 3 passed" in output, output
+        assert f"{len(SAYS)} failed, 5 passed" in output, output
     else:
-        assert f"Ran {len(SAYS) + 3} tests" in output
+        assert f"Ran {len(SAYS) + 5} tests" in output
         assert sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", output))) == len(SAYS), output
     sections = re.split(r"\n(?:(?:ERROR|FAIL): |_+ Faults\.)", output)
     for test, says in SAYS.items():
@@ -236,7 +192,7 @@ def test_the_example_and_what_goes_wrong(project: Path, installed: Path, command
 
 
 def test_the_fixture(project: Path, installed: Path) -> None:
-    start(project, CHAT, URLS, FIXTURE)
+    start(project, CHAT + FAULTY_VIEWS, URLS + FAULTY_URLS, FIXTURE + FUNCTION)
     status, output = run(project, installed, *pytest_command())
     assert status == 1
     assert "2 failed, 1 passed" in output, output

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.deadlines import deadline
-from tests.site.fixtures import Serve
-from tests.site.running import Answer, Site
+from tests.site import MIDDLEWARE
+from tests.site.local import LocalSite
 from tests.site.views.caches import PAGE, VIEWS
 
 CACHED = [name for name in VIEWS if name.startswith("cached_")]
@@ -16,23 +15,30 @@ OTHERS = [name for name in VIEWS if name.endswith(("_inside", "_outside")) and n
 
 
 @pytest.fixture
-def cached_site(serve: Serve) -> Iterator[Site]:
+def cached_site(local_site: LocalSite, settings: Any) -> LocalSite:
     """With the cache, gzip and conditional GET middleware around everything."""
-    with serve(cache_middleware=True) as site:
-        yield site
+    settings.MIDDLEWARE = [
+        MIDDLEWARE[0],
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.middleware.gzip.GZipMiddleware",
+        "django.middleware.http.ConditionalGetMiddleware",
+        *MIDDLEWARE[1:],
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    return local_site
 
 
-def echoes(site: Site, path: str) -> bool:
+def echoes(site: LocalSite, path: str) -> bool:
     with site.connect(path) as client:
-        return client.recv(timeout=deadline(10)) == "websocket"
+        return client.receive() == "websocket"
 
 
-def is_page(answer: Answer) -> bool:
+def is_page(answer: Any) -> bool:
     varies = [name.strip() for name in answer.headers.get("Vary", "").split(",")]
-    return answer.status == 200 and answer.body == PAGE.encode() and "Upgrade" in varies
+    return answer.status_code == 200 and answer.content == PAGE.encode() and "Upgrade" in varies
 
 
-def check_cached(site: Site, path: str) -> None:
+def check_cached(site: LocalSite, path: str) -> None:
     """``path`` is a page that is cached, and a websocket that is not."""
     assert is_page(site.ask(path))
     assert is_page(site.ask(path))
@@ -45,44 +51,44 @@ def check_cached(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("view", [name for name in CACHED if name != "cached_by_attribute"])
-def test_a_cached_view(site: Site, view: str) -> None:
-    check_cached(site, f"/caches/{view}/")
+def test_a_cached_view(local_site: LocalSite, view: str) -> None:
+    check_cached(local_site, f"/caches/{view}/")
 
 
 @pytest.mark.parametrize("view", CACHED)
-def test_a_cached_view_behind_the_middleware(middleware_site: Site, view: str) -> None:
-    check_cached(middleware_site, f"/caches/{view}/")
+def test_a_cached_view_behind_the_middleware(local_middleware_site: LocalSite, view: str) -> None:
+    check_cached(local_middleware_site, f"/caches/{view}/")
 
 
 @pytest.mark.parametrize("view", ["uncached", "cached_inside", "cached_outside"])
-def test_the_cache_middleware(cached_site: Site, view: str) -> None:
+def test_the_cache_middleware(cached_site: LocalSite, view: str) -> None:
     check_cached(cached_site, f"/caches/{view}/")
 
 
 @pytest.mark.parametrize("view", ["uncached", "cached_inside", "cached_outside"])
-def test_what_a_handshake_is_answered_is_not_cached(cached_site: Site, view: str) -> None:
+def test_what_a_handshake_is_answered_is_not_cached(cached_site: LocalSite, view: str) -> None:
     path = f"/caches/{view}/?refuse"
     for _ in range(2):
         refused = cached_site.shake_hands(path)
-        assert (refused.status, refused.body) == (200, b"no websocket today")
+        assert (refused.status_code, refused.content) == (200, b"no websocket today")
         assert "Upgrade" in refused.headers["Vary"]
         assert cached_site.journal().count("view ran") == 1
     assert is_page(cached_site.ask(path))
 
 
 @pytest.mark.parametrize("left_out", ["Upgrade", "Connection", "Sec-WebSocket-Version", "Sec-WebSocket-Key"])
-def test_a_wrong_handshake_gets_no_cached_page_either(cached_site: Site, left_out: str) -> None:
+def test_a_wrong_handshake_gets_no_cached_page_either(cached_site: LocalSite, left_out: str) -> None:
     assert is_page(cached_site.ask("/caches/uncached/"))
-    assert cached_site.shake_hands("/caches/uncached/", {left_out: None}).status == 400
+    assert cached_site.shake_hands("/caches/uncached/", {left_out: None}).status_code == 400
 
 
-def test_gzip_and_etags_are_for_pages(cached_site: Site) -> None:
+def test_gzip_and_etags_are_for_pages(cached_site: LocalSite) -> None:
     page = cached_site.ask("/caches/uncached/", {"Accept-Encoding": "gzip"})
     assert page.headers["Content-Encoding"] == "gzip"
     tag = page.headers["ETag"]
-    assert cached_site.ask("/caches/uncached/", {"If-None-Match": tag, "Accept-Encoding": "gzip"}).status == 304
+    assert cached_site.ask("/caches/uncached/", {"If-None-Match": tag, "Accept-Encoding": "gzip"}).status_code == 304
     handshake = cached_site.shake_hands("/caches/uncached/", {"If-None-Match": tag, "Accept-Encoding": "gzip"})
-    assert handshake.status == 101
+    assert handshake.status_code == 101
     assert not {"ETag", "Content-Encoding", "Content-Length", "Expires"} & set(handshake.headers)
 
 
@@ -96,34 +102,34 @@ CONDITIONS = [
 @pytest.mark.parametrize("where", ["inside", "outside"])
 @pytest.mark.parametrize(("decorator", "headers"), CONDITIONS)
 def test_a_handshake_is_never_not_modified(
-    site: Site, decorator: str, headers: dict[str, str | None], where: str
+    local_site: LocalSite, decorator: str, headers: dict[str, str | None], where: str
 ) -> None:
     """RFC 9110, section 13.2.1: conditions apply only where the status would be 2xx or 412 without them."""
     path = f"/caches/{decorator}_{where}/"
-    assert site.ask(path, headers).status == 304  # type: ignore[arg-type]  # no None here
-    assert site.shake_hands(path, headers).status == 101
-    refused = site.shake_hands(f"{path}?refuse", headers)
-    assert (refused.status, refused.body) == (200, b"no websocket today")
+    assert local_site.ask(path, headers).status_code == 304  # type: ignore[arg-type]  # no None here
+    assert local_site.shake_hands(path, headers).status_code == 101
+    refused = local_site.shake_hands(f"{path}?refuse", headers)
+    assert (refused.status_code, refused.content) == (200, b"no websocket today")
 
 
-def test_a_refused_handshake_is_never_not_modified(cached_site: Site) -> None:
+def test_a_refused_handshake_is_never_not_modified(cached_site: LocalSite) -> None:
     """By the middleware, which tags what refuses it."""
     path = "/caches/uncached/?refuse"
     tag = cached_site.shake_hands(path).headers["ETag"]
     refused = cached_site.shake_hands(path, {"If-None-Match": tag})
-    assert (refused.status, refused.body) == (200, b"no websocket today")
+    assert (refused.status_code, refused.content) == (200, b"no websocket today")
 
 
 @pytest.mark.parametrize("where", ["inside", "outside"])
-def test_a_handshake_may_state_a_precondition(site: Site, where: str) -> None:
-    assert site.shake_hands(f"/caches/condition_{where}/", {"If-Match": '"tag"'}).status == 101
-    assert site.shake_hands(f"/caches/condition_{where}/", {"If-Match": '"other"'}).status == 412
+def test_a_handshake_may_state_a_precondition(local_site: LocalSite, where: str) -> None:
+    assert local_site.shake_hands(f"/caches/condition_{where}/", {"If-Match": '"tag"'}).status_code == 101
+    assert local_site.shake_hands(f"/caches/condition_{where}/", {"If-Match": '"other"'}).status_code == 412
 
 
 @pytest.mark.parametrize("view", OTHERS)
-def test_other_decorators_of_responses(site: Site, view: str) -> None:
-    assert is_page(site.ask(f"/caches/{view}/"))
-    assert echoes(site, f"/caches/{view}/")
+def test_other_decorators_of_responses(local_site: LocalSite, view: str) -> None:
+    assert is_page(local_site.ask(f"/caches/{view}/"))
+    assert echoes(local_site, f"/caches/{view}/")
 
 
 def test_the_page_cache_asks_what_we_replaced() -> None:

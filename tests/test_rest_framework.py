@@ -4,99 +4,95 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
-from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
+from django_websocket.registry import registry
 from tests.conftest import ROOT
-from tests.deadlines import deadline
-from tests.site.fixtures import Serve
-from tests.site.running import Site
-from tests.test_opening import session_cookie
+from tests.site.local import LocalSite
 
 ACCEPTS = ["accepts_above", "accepts_below", "accepts_class", "accepts_method"]
 REQUIRES = ["requires_above", "requires_below", "requires_class"]
+LOGGED_IN = pytest.mark.usefixtures("logged_in")
 ALL = pytest.mark.parametrize("view", [*ACCEPTS, *REQUIRES, "by_attribute"])
 
 
 @pytest.fixture
-def rest_site(serve: Serve, view: str) -> Iterator[Site]:
-    with serve(websocket_middleware=view == "by_attribute") as site:
-        yield site
+def rest_site(request: pytest.FixtureRequest, view: str) -> LocalSite:
+    site: LocalSite = request.getfixturevalue("local_middleware_site" if view == "by_attribute" else "local_site")
+    return site
 
 
 @pytest.fixture
-def cookie(rest_site: Site) -> dict[str, str]:
-    """Of somebody who has logged in."""
-    return session_cookie(rest_site.ask("/common/log_in/").headers.get_all("Set-Cookie", []))
+def logged_in(rest_site: LocalSite) -> None:
+    """The client of the site is somebody's."""
+    rest_site.ask("/common/log_in/")
 
 
+@LOGGED_IN
 @ALL
-def test_a_websocket(rest_site: Site, view: str, cookie: dict[str, str]) -> None:
-    before = rest_site.stats()
-    with rest_site.connect(f"/rest/{view}/?key=talks", additional_headers=cookie) as client:
-        assert client.response is not None
+def test_a_websocket(rest_site: LocalSite, view: str) -> None:
+    with rest_site.connect(f"/rest/{view}/?key=talks") as client:
         client.send("hello")
-        assert client.recv(timeout=deadline(10)) == "someone hello"
+        assert client.receive() == "someone hello"
         client.close()
         assert client.close_code == 1000
     assert rest_site.take_log() == []
-    rest_site.wait_until_back_at(before)
+    assert not list(registry)
 
 
 @ALL
-def test_who_is_not_authenticated_gets_403_before_the_accept(rest_site: Site, view: str) -> None:
+def test_who_is_not_authenticated_gets_403_before_the_accept(rest_site: LocalSite, view: str) -> None:
     refused = rest_site.shake_hands(f"/rest/{view}/?key=stranger")
-    assert refused.status == 403
-    assert b"credentials were not provided" in refused.body
+    assert refused.status_code == 403
+    assert b"credentials were not provided" in refused.content
 
 
+@LOGGED_IN
 @ALL
-def test_throttling_comes_before_the_accept(rest_site: Site, view: str, cookie: dict[str, str]) -> None:
-    statuses = [rest_site.shake_hands(f"/rest/{view}/?key=often", dict(cookie)).status for _ in range(3)]
+def test_throttling_comes_before_the_accept(rest_site: LocalSite, view: str) -> None:
+    statuses = [rest_site.shake_hands(f"/rest/{view}/?key=often").status_code for _ in range(3)]
     assert statuses == [101, 101, 429]
 
 
+@LOGGED_IN
 @ALL
-def test_an_exception_before_the_accept_is_the_frameworks_response(
-    rest_site: Site, view: str, cookie: dict[str, str]
-) -> None:
-    refused = rest_site.shake_hands(f"/rest/{view}/?key=declined&decline", dict(cookie))
-    assert (refused.status, refused.body) == (404, b'{"detail":"before the accept"}')
+def test_an_exception_before_the_accept_is_the_frameworks_response(rest_site: LocalSite, view: str) -> None:
+    refused = rest_site.shake_hands(f"/rest/{view}/?key=declined&decline")
+    assert (refused.status_code, refused.content) == (404, b'{"detail":"before the accept"}')
 
 
+@LOGGED_IN
 @ALL
 @pytest.mark.parametrize("message", ["fail", "not found"])
-def test_an_exception_after_the_accept_is_1011(
-    rest_site: Site, view: str, cookie: dict[str, str], message: str
-) -> None:
-    with rest_site.connect(f"/rest/{view}/?key={message[:3]}", additional_headers=cookie) as client:
+def test_an_exception_after_the_accept_is_1011(rest_site: LocalSite, view: str, message: str) -> None:
+    with rest_site.connect(f"/rest/{view}/?key={message[:3]}") as client:
         client.send(message)
-        with pytest.raises(ConnectionClosedError, match="1011"):
-            client.recv(timeout=deadline(10))
-    error = rest_site.wait_for_error()
+        assert client.close_code == 1011
+    error = rest_site.take_error()
     if message == "fail":
         assert error["error"] == "ValueError"
     else:
         assert "after the accept" in error["message"] or error["error"] == "NotFound"
 
 
+@LOGGED_IN
 @pytest.mark.parametrize("view", ACCEPTS)
-def test_a_plain_request(rest_site: Site, view: str, cookie: dict[str, str]) -> None:
-    answer = rest_site.ask(f"/rest/{view}/?key=plain", cookie)
-    assert (answer.status, answer.body) == (200, b'"plain"')
+def test_a_plain_request(rest_site: LocalSite, view: str) -> None:
+    answer = rest_site.ask(f"/rest/{view}/?key=plain")
+    assert (answer.status_code, answer.content) == (200, b'"plain"')
 
 
+@LOGGED_IN
 @pytest.mark.parametrize("view", REQUIRES)
-def test_a_plain_request_where_a_websocket_is_required(rest_site: Site, view: str, cookie: dict[str, str]) -> None:
-    assert rest_site.ask(f"/rest/{view}/?key=plain", cookie).status == 400
+def test_a_plain_request_where_a_websocket_is_required(rest_site: LocalSite, view: str) -> None:
+    assert rest_site.ask(f"/rest/{view}/?key=plain").status_code == 400
 
 
 @pytest.mark.parametrize("view", ["untouched"])
-def test_a_view_that_touches_nothing(rest_site: Site, view: str) -> None:
-    with rest_site.connect(f"/rest/{view}/") as client, pytest.raises(ConnectionClosedOK):
-        client.recv(timeout=deadline(10))
+def test_a_view_that_touches_nothing(rest_site: LocalSite, view: str) -> None:
+    with rest_site.connect(f"/rest/{view}/") as client:
+        assert client.close_code == 1000
 
 
 @pytest.mark.parametrize("later", [False, True])

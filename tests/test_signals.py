@@ -1,88 +1,120 @@
-"""The signals' arguments, and that a wrong receiver harms nobody; through a served project."""
+"""The signals' arguments, and that a wrong receiver harms nobody."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.http import HttpRequest
 
-from .faults.peer import CLOSE, TEXT, close_frame, frame
-from .faults.served import Served, serve
+from django_websocket import WebSocket
+from django_websocket.signals import websocket_closed, websocket_opened
+from tests.site.local import LocalSite
 
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve(tmp_path_factory.mktemp("signals") / "log") as running:
-        yield running
+Sent = list[tuple[Any, dict[str, Any]]]
 
 
-@pytest.fixture(autouse=True)
-def forget(served: Served) -> None:
-    served.forget()
+@contextmanager
+def receiver(signal: Any, error: Exception | None = None) -> Iterator[Sent]:
+    """The senders and arguments of ``signal``; the receiver then raises ``error``."""
+    sent: Sent = []
+
+    def receive(sender: Any, signal: Any, **arguments: Any) -> None:
+        sent.append((sender, arguments))
+        if error is not None:
+            raise error
+
+    signal.connect(receive)
+    try:
+        yield sent
+    finally:
+        assert signal.disconnect(receive)
 
 
-def closed(served: Served) -> dict[str, Any]:
-    [line] = served.wait_told("closed: ")
-    arguments: dict[str, Any] = json.loads(line.removeprefix("closed: "))
-    return arguments
+@pytest.fixture
+def opened() -> Iterator[Sent]:
+    with receiver(websocket_opened) as sent:
+        yield sent
 
 
-def test_both_ends_of_a_websocket_are_told(served: Served) -> None:
-    with served.open("/echo/?signals=1") as peer:
-        peer.send_text("four")
-        peer.send_text("fives")
-        assert (peer.text(), peer.text()) == ("four", "fives")
-        assert served.told("opened: ") == ["opened: WebSocket /echo/ False"]
-        assert served.told("closed: ") == []
-        peer.send(frame(CLOSE, b"\x0f\xa1because"))
-        peer.gone()
-    arguments = closed(served)
-    duration = arguments.pop("duration")
-    assert 0 < duration < 60
-    assert arguments == {
-        "sender": "WebSocket",
-        "path": "/echo/",
-        "code": 4001,
-        "reason": "because",
-        "messages_received": 2,
-        "messages_sent": 2,
-        "bytes_received": 10 + 11 + 15,
-        "bytes_sent": 6 + 7 + 4 + 7,
-    }
+@pytest.fixture
+def closed() -> Iterator[Sent]:
+    with receiver(websocket_closed) as sent:
+        yield sent
+
+
+def code(closed: Sent) -> int:
+    [(_, arguments)] = closed
+    closed_with: int = arguments["code"]
+    return closed_with
+
+
+def test_both_ends_of_a_websocket_are_told(local_site: LocalSite, opened: Sent, closed: Sent) -> None:
+    with local_site.connect("/common/echo/") as client:
+        client.send("four")
+        client.send("fives")
+        assert (client.receive(), client.receive()) == ("four", "fives")
+        [(sender, arguments)] = opened
+        assert (sender, arguments["websocket"]) == (WebSocket, client.websocket)
+        assert isinstance(arguments["request"], HttpRequest)
+        assert closed == []
+        local_site.client.advance(60)
+        client.close(4001, "because")
+    [(sender, arguments)] = closed
+    request = opened[0][1]["request"]
+    ping = 6
+    assert 60 <= arguments.pop("duration") < 70
+    assert (sender, arguments) == (
+        WebSocket,
+        {
+            "websocket": client.websocket,
+            "request": request,
+            "code": 4001,
+            "reason": "because",
+            "messages_received": 2,
+            "messages_sent": 2,
+            "bytes_received": 10 + 11 + 15 + 3 * (4 + ping),
+            "bytes_sent": 6 + 7 + 9 + 2 + 3 * ping,
+        },
+    )
 
 
 @pytest.mark.parametrize(
-    ("path", "code"), [("raises", 1011), ("closes_twice", 4001), ("rubbish", 1000), ("sends_after_close", 4001)]
+    ("path", "expected"),
+    [
+        ("/opening/raises_after/", 1011),
+        ("/opening/closes_first/", 4001),
+        ("/opening/order/", 1000),
+    ],
 )
-def test_the_code_is_that_of_the_first_close_frame(served: Served, path: str, code: int) -> None:
-    with served.open(f"/{path}/?signals=1") as peer:
-        peer.send_text("go")
-        assert peer.closing() == code
-    assert closed(served)["code"] == code
+def test_the_code_is_that_of_the_first_close_frame(
+    local_site: LocalSite, closed: Sent, path: str, expected: int
+) -> None:
+    with local_site.connect(path):
+        local_site.client.advance(1)  # the view that raises sleeps before
+    local_site.take_log()
+    assert code(closed) == expected
 
 
-def test_a_lost_connection_is_a_1006(served: Served) -> None:
-    served.open("/echo/?signals=1").reset()
-    assert closed(served)["code"] == 1006
+def test_a_lost_connection_is_a_1006(local_site: LocalSite, closed: Sent) -> None:
+    local_site.connect("/common/echo/").abort()
+    assert code(closed) == 1006
 
 
-def test_what_never_opened_is_not_told(served: Served) -> None:
-    assert served.get("/echo/?signals=1")[0] == 400
-    with served.peer() as peer:
-        peer.send(b"GET /raises_early/?signals=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert peer.head()[0] >= 400
-    assert served.told("opened") == served.told("closed") == []
+def test_what_never_opened_is_not_told(local_site: LocalSite, opened: Sent, closed: Sent) -> None:
+    assert local_site.ask("/common/echo/").status_code == 400
+    assert local_site.shake_hands("/opening/raises_before/").status_code == 500
+    assert local_site.take_error()["error"] == "ValueError"
+    assert opened == closed == []
 
 
-def test_a_receiver_that_fails_is_logged_and_harms_nobody(served: Served) -> None:
-    with served.open("/echo/?signals=wrong") as peer:
-        peer.send_text("hello")
-        received = peer.message()
-        assert (received.opcode, received.payload) == (TEXT, b"hello")
-        peer.send(close_frame())
-        peer.gone()
-    closed(served)
-    served.wait_state(websockets=0)
-    assert served.tracebacks("on purpose, in a receiver") == 2
+def test_a_receiver_that_fails_is_logged_and_harms_nobody(local_site: LocalSite) -> None:
+    error = ValueError("on purpose, in a receiver")
+    with receiver(websocket_opened, error) as opened, receiver(websocket_closed, error) as closed:
+        with local_site.connect("/common/echo/") as client:
+            client.send("hello")
+            assert client.receive() == "hello"
+        assert (len(opened), code(closed)) == (1, 1000)
+    assert [entry["error"] for entry in local_site.take_log()] == ["ValueError"] * 2

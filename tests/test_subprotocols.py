@@ -6,47 +6,47 @@ import pytest
 from django.test import RequestFactory
 
 from django_websocket import subprotocols
-from tests.deadlines import deadline
-from tests.site.fixtures import Serve
+from tests.site.local import LocalSite
 
 
-def test_the_log_says_once_for_each_pattern_why_a_browser_gives_up(serve: Serve) -> None:
-    with serve() as site:
-        for _ in range(3):
-            answer = site.shake_hands("/opening/order/", {"Sec-WebSocket-Protocol": "chat, superchat"})
-            assert (answer.status, answer.headers["Sec-WebSocket-Protocol"]) == (101, None)
-        [warning] = site.take_log("WARNING")
-        assert warning["logger"] == "django.request"
-        assert (
-            "/opening/order/: a client offered the subprotocols chat, superchat, and the view speaks none"
-            in (warning["message"])
-        )
-        site.shake_hands("/decorators/with_options/", {"Sec-WebSocket-Protocol": "mqtt"})
-        [warning] = site.take_log("WARNING")
-        assert "subprotocols mqtt, and the view speaks superchat, chat." in warning["message"]
+@pytest.fixture(autouse=True)
+def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprotocols, "_told", set())
 
 
-def test_nothing_is_said_where_nothing_is_wrong(serve: Serve) -> None:
-    with serve() as site:
-        with site.connect("/decorators/with_options/", subprotocols=["chat", "mqtt"]) as client:
-            assert client.recv(timeout=deadline(10)) == "chat"
-        with site.connect("/common/echo/"):
-            pass
-        answer = site.shake_hands("/opening/accept_with/?subprotocol=mqtt", {"Sec-WebSocket-Protocol": "mqtt"})
-        assert answer.headers["Sec-WebSocket-Protocol"] == "mqtt"
-        assert site.take_log("WARNING") == []
+def test_the_log_says_once_for_each_pattern_why_a_browser_gives_up(local_site: LocalSite) -> None:
+    for _ in range(3):
+        with local_site.connect("/opening/order/", subprotocols=["chat", "superchat"]) as client:
+            assert client.subprotocol is None
+    [warning] = local_site.take_log("WARNING")
+    assert warning["logger"] == "django.request"
+    assert (
+        "/opening/order/: a client offered the subprotocols chat, superchat, and the view speaks none"
+        in (warning["message"])
+    )
+    local_site.shake_hands("/decorators/with_options/", {"Sec-WebSocket-Protocol": "mqtt"})
+    [warning] = local_site.take_log("WARNING")
+    assert "subprotocols mqtt, and the view speaks superchat, chat." in warning["message"]
+
+
+def test_nothing_is_said_where_nothing_is_wrong(local_site: LocalSite) -> None:
+    with local_site.connect("/decorators/with_options/", subprotocols=["chat", "mqtt"]) as client:
+        assert client.receive() == "chat"
+    with local_site.connect("/common/echo/"):
+        pass
+    with local_site.connect("/opening/accept_with/?subprotocol=mqtt", subprotocols=["mqtt"]) as client:
+        assert client.subprotocol == "mqtt"
+    assert local_site.take_log("WARNING") == []
 
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(subprotocols, "_told", set())
     monkeypatch.setattr(subprotocols, "MAX_TOLD", 2)
     for number in range(5):
         subprotocols.warn_of_no_subprotocol(RequestFactory().get(f"/{number}/"), ["chat"], [])
     assert len(caplog.records) == 2
 
 
-def test_what_is_remembered_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprotocols, "_told", set())
+def test_what_is_remembered_is_short() -> None:
     for number in range(3):
         subprotocols.warn_of_no_subprotocol(RequestFactory().get(f"/{number}/{'x' * 8000}"), ["chat"], [])
     assert [len(path) for path in subprotocols._told] == [200] * 3

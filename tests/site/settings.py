@@ -6,8 +6,10 @@ import json
 import os
 from typing import Any
 
+from . import MIDDLEWARE
+
 OPTIONS: dict[str, Any] = json.loads(os.environ["TEST_SITE"])
-"""``directory``: for the database and the log; ``websocket_middleware``, ``cache_middleware``, ``atomic_requests``:
+"""``directory``: for the database and the log; ``websocket_middleware``, ``async_middleware``, ``atomic_requests``:
 bool; ``more_middleware``, ``conn_max_age``, ``settings``."""
 
 SECRET_KEY = "for tests only"
@@ -21,28 +23,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django_websocket",
 ]
-MIDDLEWARE = [
-    "tests.site.middleware.recorder",
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "tests.site.middleware.environment",
-]
+MIDDLEWARE = MIDDLEWARE.copy()
 if OPTIONS.get("async_middleware"):
     MIDDLEWARE.insert(2, "tests.site.middleware.asynchronous")
 if OPTIONS.get("websocket_middleware"):
     MIDDLEWARE.append("django_websocket.middleware.WebSocketMiddleware")
 MIDDLEWARE += OPTIONS.get("more_middleware", [])
-if OPTIONS.get("cache_middleware"):
-    MIDDLEWARE[1:1] = [
-        "django.middleware.cache.UpdateCacheMiddleware",
-        "django.middleware.gzip.GZipMiddleware",
-        "django.middleware.http.ConditionalGetMiddleware",
-    ]
-    MIDDLEWARE.append("django.middleware.cache.FetchFromCacheMiddleware")
 
 DATABASES = {
     "default": {

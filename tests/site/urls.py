@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from django.urls import path
+from django.urls import URLPattern, path
 
 TOPICS = (
     "async_code",
@@ -26,9 +27,12 @@ TOPICS = (
 )
 
 
-def _views(topic: str) -> dict[str, Any]:
-    module = import_module(f"tests.site.views.{topic}")
-    return {name: getattr(module, name) for name in module.VIEWS}
+def patterns(*topics: str) -> Iterator[URLPattern]:
+    """The URLs of ``topics``."""
+    for topic in topics:
+        module: Any = import_module(f"tests.site.views.{topic}")
+        for name in module.VIEWS:
+            yield path(f"{topic}/{name}/", getattr(module, name))
 
 
-urlpatterns = [path(f"{topic}/{name}/", view) for topic in TOPICS for name, view in _views(topic).items()]
+urlpatterns = list(patterns(*TOPICS))

@@ -48,9 +48,8 @@ def main() -> None:
         connections.close_all()
     listeners = bind_sockets(options.get("address", "127.0.0.1:0"))
     server = SiteServer(get_wsgi_application(), listeners, max_connections=options.get("max_connections"))
-    from . import receivers, state
+    from . import state
 
-    receivers.connect()
     state.servers.append(server)
     state.count_checks()
     if "beat" in options:

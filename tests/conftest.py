@@ -26,7 +26,12 @@ NOT_SOURCE = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg
 
 
 def pytest_configure() -> None:
-    """Handle the signals that a job in the background ignores: the processes of tests would ignore them, too."""
+    """Set what every process of a test inherits.
+
+    A job in the background ignores some signals: handle them. And eventlet resolves names by dnspython, whose import
+    takes a third of a process's start: only the demo's and the packages' tests have it.
+    """
+    os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)

@@ -14,14 +14,16 @@ import pytest
 from tests.browser import Page, chromium
 from tests.conftest import ROOT
 from tests.deadlines import deadline
-from tests.management.projects import RunningServer, environment, running
+from tests.management.projects import GREEN_DNS, RunningServer, environment, running
 
 MANAGE_WS = [sys.executable, str(ROOT / "manage_ws.py")]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running([*MANAGE_WS, "runwsserver", "0"], tmp_path_factory.mktemp("demo"), environment(ROOT)) as demo:
+    with running(
+        [*MANAGE_WS, "runwsserver", "0"], tmp_path_factory.mktemp("demo"), environment(ROOT, **GREEN_DNS)
+    ) as demo:
         demo.wait_until_serving()
         yield demo
         assert demo.end(signal.SIGTERM) == 0

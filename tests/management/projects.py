@@ -49,6 +49,10 @@ urlpatterns = [
 """
 
 
+GREEN_DNS = {"EVENTLET_NO_GREENDNS": "no"}
+"""Has eventlet resolve names itself, as it does by default, but not in most tests."""
+
+
 def environment(installed: Path, **variables: str) -> dict[str, str]:
     """This process's environment, with the package from ``installed`` and without this test run's settings."""
     kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tests.conftest import ROOT
 from tests.deadlines import deadline
-from tests.management.projects import RunningServer, environment, running, start_project
+from tests.management.projects import GREEN_DNS, RunningServer, environment, running, start_project
 
 from .packages import Package
 
@@ -109,7 +109,7 @@ def visit(package: Package, directory: Path, **variables: str) -> Iterator[Visit
     settings.write_text(f"{settings.read_text()}\nALLOWED_HOSTS = ['127.0.0.1']\n{package.settings}")
     (directory / "mysite" / "views.py").write_text(VIEWS + package.views + BASE)
     (directory / "mysite" / "urls.py").write_text(URLS)
-    env = environment(ROOT, **variables)
+    env = environment(ROOT, **GREEN_DNS, **variables)
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "-v0"], cwd=directory, env=env, check=True)
     with running([*manage, "runwsserver", "--noreload", "--nostatic", "0"], directory, env) as server:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .close_codes import CloseCode
     from .decorators import accept_websocket, require_websocket
     from .exceptions import ConcurrencyError, ConnectionClosed, HandshakeAborted, WebSocketException
+    from .groups.group import Group
     from .request import WebSocketRequest
     from .websocket import WebSocket
 
@@ -66,6 +67,7 @@ __all__ = [
     "CloseCode",
     "ConcurrencyError",
     "ConnectionClosed",
+    "Group",
     "HandshakeAborted",
     "WebSocket",
     "WebSocketException",
@@ -80,6 +82,7 @@ _MODULES = {
     "CloseCode": ".close_codes",
     "ConcurrencyError": ".exceptions",
     "ConnectionClosed": ".exceptions",
+    "Group": ".groups.group",
     "HandshakeAborted": ".exceptions",
     "WebSocket": ".websocket",
     "WebSocketException": ".exceptions",

@@ -87,6 +87,9 @@ class Channel(Protocol):
         Returns immediately in the scheduler's own greenlet.
         """
 
+    def can_pause(self) -> bool:
+        """Whether the caller is a greenlet that may wait, and not the scheduler's own."""
+
     def in_own_thread(self) -> bool:
         """Whether the caller runs in the scheduler's operating system thread."""
 

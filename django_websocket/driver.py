@@ -23,6 +23,7 @@ from .options import Options
 from .outbox import Outbox
 from .pacing import Pacer
 from .protocol.connection import Connection
+from .protocol.shared import SharedMessage
 from .waiter import Waiter
 
 __all__ = ["Driver"]
@@ -75,6 +76,7 @@ class Driver(Waiter):
         "latency",
         "opened",
         "peer",
+        "pending",
     )
 
     def __init__(
@@ -95,6 +97,8 @@ class Driver(Waiter):
         """Seconds between the latest answered ping and its pong; None before the first."""
         self.opened = channel.clock()
         self.peer = peer
+        self.pending: list[SharedMessage] | None = None
+        """What :meth:`write_shared` took and :meth:`send_pending` will send, before anything else is encoded."""
         self._connection = connection
         self._messages = connection.messages
         self._options = options
@@ -208,6 +212,8 @@ class Driver(Waiter):
         elif connection.full:
             # Flow control: reading stops while the queue is full, so TCP applies back-pressure.
             self._unwatch()
+        if connection.ended:
+            self.send_pending()  # before a close frame
         if connection.pong is not None and self._outbox is None:
             # While the outbox drains, the protocol bounds the pending pongs: a flood of pings can't exhaust memory.
             self._push(connection.take_output())
@@ -300,6 +306,29 @@ class Driver(Waiter):
         else:
             self._push(data)
 
+    def write_shared(self, message: SharedMessage) -> None:
+        """Send ``message`` soon, joined with others that come meanwhile; never blocks or raises.
+
+        See :meth:`write_nowait` for a client that doesn't read.
+        """
+        pending = self.pending
+        if pending is not None:
+            pending.append(message)
+        elif not self._is_lost:
+            self.pending = [message]
+            self._channel.call_in_turn(self.send_pending)
+
+    def send_pending(self) -> None:
+        """Send the pending messages now; does nothing if there are none."""
+        pending, self.pending = self.pending, None
+        connection = self._connection
+        if pending is None or self._is_lost or not connection.can_send:
+            return
+        deflate = connection.deflate
+        frames = [message.plain if deflate is None else message.frame(deflate) for message in pending]
+        connection.messages_sent += len(frames)
+        self.write_nowait(frames[0] if len(frames) == 1 else b"".join(frames))
+
     def _push(self, data: bytes) -> None:
         """Send ``data`` without blocking or raising, however full the outbox is: control frames don't count."""
         if self._is_lost or not data:
@@ -359,6 +388,7 @@ class Driver(Waiter):
 
     def finish(self) -> None:
         """Send the pending close frame; called once the view has taken all messages and seen the end."""
+        self.send_pending()
         self._push(self._connection.take_close_frame())
         self._continue_closing()
 

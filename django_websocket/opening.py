@@ -25,6 +25,7 @@ from .compat.asgiref import forget_callers_executor, move_context
 from .database import ConnectionLoan
 from .driver import Driver
 from .exceptions import ConnectionClosed, HandshakeError
+from .groups.group import leave_groups
 from .handover import ACCEPTED, Handover, State
 from .options import resolve_options
 from .origin import is_allowed_origin
@@ -246,6 +247,7 @@ class Opening:
         try:
             if driver is not None:
                 websocket.close(code)
+                leave_groups(websocket)
                 _send_closed(websocket, driver, request)
         finally:
             try:

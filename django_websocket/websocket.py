@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, ClassVar, NoReturn, Protocol, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -39,6 +39,16 @@ be stopped."""
 logger = logging.getLogger("django_websocket")
 
 
+class Joinable(Protocol):
+    """A :class:`~django_websocket.groups.group.Group`."""
+
+    def add(self, websocket: WebSocket, info: Any) -> None:
+        """Make an open websocket a member."""
+
+    def discard(self, websocket: WebSocket) -> None:
+        """Make it no member."""
+
+
 class WebSocket:
     """A server-side websocket for plain blocking code.
 
@@ -61,6 +71,7 @@ class WebSocket:
         "_greenlet",
         "_messages",
         "_waits_after_close",
+        "groups",
         "handover",
         "handshake",
         "options",
@@ -71,11 +82,16 @@ class WebSocket:
         "subprotocol",
     )
 
+    group_class: ClassVar[type[Any]]
+    """Set by :mod:`.groups`."""
+
     def __init__(self, handshake: Handshake, options: Options, path: str = "") -> None:
         self.handshake: Handshake | None = handshake
         """The client's handshake; None once the websocket is open."""
         self.handover: Handover | None = None
         """The run of its view; None before the view starts, or if it returned without accepting."""
+        self.groups: tuple[str, ...] = ()
+        """The names of the groups that it has joined, in that order."""
         self.owner: object = None
         """The server, or the test client, that opened it."""
         self.options = options
@@ -284,6 +300,8 @@ class WebSocket:
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             self._send_from_elsewhere(message, compress)
             return
+        if driver.pending is not None:
+            driver.send_pending()
         connection = self._connection
         if not connection.can_send:
             driver.pause()
@@ -330,6 +348,32 @@ class WebSocket:
         except OSError as error:
             self._raise_closed(error)
 
+    # Groups
+
+    def join(self, group: Joinable | str, *, info: Any = None) -> None:
+        """Become a member of ``group``, a :class:`.Group` or its name: what is sent to it is sent to this client.
+
+        It is a member until :meth:`leave`, or until the websocket is closed or its view ends. ``info`` is for
+        :meth:`.Group.members`: a small object that JSON can hold. Joining again replaces it.
+
+        Raises ValueError for a name that no group can have, :exc:`ConnectionClosed` if the connection is closed, and
+        what :meth:`accept` raises.
+        """
+        joined: Joinable = self.group_class(group) if isinstance(group, str) else group
+        self._accepted_driver()
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            self._call(joined.add, self, info)
+        else:
+            joined.add(self, info)
+
+    def leave(self, group: Joinable | str) -> None:
+        """Be no member of ``group`` any more; does nothing if it is none."""
+        left: Joinable = self.group_class(group) if isinstance(group, str) else group
+        if getcurrent() is not self._greenlet and self._is_elsewhere():
+            self._call(left.discard, self)
+        else:
+            left.discard(self)
+
     # Closing
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -344,6 +388,8 @@ class WebSocket:
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             self._close_from_elsewhere(code, reason)
             return
+        if self._driver is not None:
+            self._driver.send_pending()
         frame = self._connection.close(code, reason)
         if self._driver is not None:
             self._driver.close(frame)

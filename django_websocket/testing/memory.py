@@ -176,6 +176,10 @@ class MemoryScheduler:
         finally:
             timer.cancel()
 
+    def can_pause(self) -> bool:
+        """Whether the caller is a greenlet that may wait, and not the one that runs the scheduler."""
+        return self._running is not None and greenlet.getcurrent() is not self._running
+
     def in_own_thread(self) -> bool:
         """Whether the caller runs in the thread that created the scheduler."""
         return threading.get_native_id() == self._thread
@@ -252,6 +256,7 @@ class MemoryChannel:
         self.call_in_turn = scheduler.call_in_turn
         self.park = scheduler.park
         self.pause = scheduler.pause
+        self.can_pause = scheduler.can_pause
         self.in_own_thread = scheduler.in_own_thread
         self.call = scheduler.call
         scheduler.add(self)

@@ -15,6 +15,7 @@ TOPICS = (
     "common",
     "database",
     "decorators",
+    "groups",
     "opening",
     "processes",
     "registry",

@@ -126,6 +126,9 @@ class EventletChannel:
         finally:
             timer.cancel()
 
+    def can_pause(self) -> bool:
+        return greenlet.getcurrent() is not self._hub.greenlet
+
     # Other threads
 
     def in_own_thread(self) -> bool:

@@ -1,0 +1,23 @@
+"""The project that the tests of groups run in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_websocket.groups.members import members
+
+
+@pytest.fixture(autouse=True)
+def project_settings(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.groups.views"
+    settings.MIDDLEWARE = []
+
+
+@pytest.fixture(autouse=True)
+def nobody_left() -> Any:
+    """After each test all groups are empty, and nothing is queued."""
+    yield
+    assert members._groups == {}
+    assert (members._queued_bytes, members._queued_deliveries) == (0, 0)

@@ -93,7 +93,7 @@ _SERVERS = [
         OURS,
         "django-websocket",
         _module("project.ours"),
-        _DEFLATE | _HTTP,
+        _DEFLATE | _FANOUT | _HTTP,
         django=True,
         needs=["django_websocket.serving.process.server"],
     ),

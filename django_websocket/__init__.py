@@ -42,6 +42,8 @@ Where things are:
   (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
   command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls of native threads,
   ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies before the application.
+* ``groups/``: ``group`` is what projects use, ``members`` writes a message to those who have joined, through
+  ``driver.Driver.write_shared``.
 * ``memo``: bounded caches of what clients send. ``redirects``: handshakes that a login page would get. ``compat``:
   every use of private parts of Django, asgiref or Python.
 * ``testing/``: the test client. ``memory`` is a channel without sockets, ``protocol`` the client's side of RFC 6455,

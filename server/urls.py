@@ -9,6 +9,7 @@ from . import views
 
 urlpatterns = [
     path("", views.index),
+    path("broadcast/", views.broadcast),
     path("echo/", views.echo),
     path("echo-once/", views.echo_once),
     path("lower-case/", views.lower_case),

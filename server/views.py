@@ -1,9 +1,9 @@
-"""A page, and the three websocket views that it demonstrates."""
+"""A page, and the four websocket views that it demonstrates."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from django_websocket import accept_websocket, require_websocket
+from django_websocket import Group, accept_websocket, require_websocket
 
 
 def index(request):
@@ -20,6 +20,14 @@ def echo(request):
 def echo_once(request):
     message = request.websocket.wait()
     request.websocket.send(message)
+
+
+@require_websocket
+def broadcast(request):
+    group = Group("broadcast")
+    request.websocket.join(group)
+    for message in request.websocket:
+        group.send(message)
 
 
 @accept_websocket

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.urls import path
 
-from django_websocket import require_websocket
+from django_websocket import Group, require_websocket
 
 from . import urls
 
@@ -28,4 +28,14 @@ def echo(request: HttpRequest) -> None:
         websocket.send(message)
 
 
-urlpatterns = [*urls.urlpatterns, path("echo", echo)]
+@require_websocket
+def fanout(request: HttpRequest) -> None:
+    """All members receive what one of them sends."""
+    websocket = cast("WebSocketRequest", request).websocket
+    room = Group("room")
+    websocket.join(room)
+    for message in websocket:
+        room.send(message)
+
+
+urlpatterns = [*urls.urlpatterns, path("echo", echo), path("fanout", fanout)]

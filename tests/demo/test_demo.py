@@ -93,6 +93,21 @@ class TestPage:
         section.click("[name=http]")
         section.wait_for_log("sent GET LOUD", "received loud")
 
+    def test_broadcast(self, page: Page, server: RunningServer) -> None:
+        section = Section(page, "broadcast")
+        section.click("[name=toggle]")
+        section.wait_for_log("note open")
+        with server.connect("/broadcast/") as client:
+            client.send("from another window")
+            assert client.recv(timeout=deadline(10)) == "from another window"
+            section.wait_for_log("received from another window")
+            section.type("from the page")
+            section.click("[type=submit]")
+            section.wait_for_log("sent from the page", "received from the page")
+            assert client.recv(timeout=deadline(10)) == "from the page"
+        section.click("[name=toggle]")
+        section.wait_for_log("note closed with 1000")
+
     def test_message_is_shown_as_text(self, page: Page) -> None:
         section = Section(page, "echo")
         section.type("<b>bold</b>")

@@ -15,6 +15,7 @@ from django_websocket.exceptions import ConcurrencyError, KeepaliveTimeout
 from django_websocket.options import Options, resolve_options
 from django_websocket.protocol.connection import Connection, State
 from django_websocket.protocol.deflate import INFLATE_SLICE, PerMessageDeflate
+from django_websocket.protocol.shared import SharedMessage
 from django_websocket.waiter import BUDGET
 from tests.protocol.client import close, compressed, frame, text
 from tests.worlds import World, receive_all, run_until
@@ -392,6 +393,70 @@ def test_up_to_the_bound_data_waits_without_blocking(world: World) -> None:
     received = receive_all(world, socket.peer, lambda data: len(data) >= 8 * MEBIBYTE + 16)
     assert received[-6:] == b"\x81\x04kept"
     socket.end()
+
+
+# Messages of groups
+
+
+def test_shared_messages_leave_joined_and_behind_what_was_sent_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = Socket(world).start()
+    sent: list[bytes] = []
+    send = socket.driver._send
+
+    def recording(data: bytes | memoryview) -> int:
+        sent.append(bytes(data))
+        return send(data)
+
+    monkeypatch.setattr(socket.driver, "_send", recording)
+    socket.driver.write(b"\x81\x01a")
+    for letter in "bcd":
+        socket.driver.write_shared(SharedMessage(letter))
+    assert sent == [b"\x81\x01a"]
+    world.run()
+    assert sent == [b"\x81\x01a", b"\x81\x01b\x81\x01c\x81\x01d"]
+    assert socket.connection.messages_sent == 3
+    assert socket.driver.bytes_sent == 12
+    socket.received(b"\x81\x01a\x81\x01b\x81\x01c\x81\x01d")
+    socket.end()
+
+
+def test_shared_messages_come_before_the_answer_to_a_close(world: World) -> None:
+    socket = Socket(world).start()
+    socket.peer.send(close(1000))
+    socket.driver.write_shared(SharedMessage("x"))
+    socket.driver._on_readable(-1)
+    received = receive_all(world, socket.peer)
+    assert received == b"\x81\x01x" + close_frame(1000)
+    socket.driver.write_shared(SharedMessage("too late"))
+    world.run()
+    socket.end()
+
+
+def test_a_client_that_reads_no_shared_messages_is_closed(world: World) -> None:
+    socket = Socket(world, max_outbox=100_000).start()
+    flood(socket, 8 * MEBIBYTE)
+    socket.driver.write_shared(SharedMessage("dropped"))
+    world.run()
+    assert not socket.connection.can_send
+    received = receive_all(world, socket.peer, lambda data: len(data) >= 8 * MEBIBYTE + 10 + 22)
+    assert received[8 * MEBIBYTE + 10 :] == close_frame(CloseCode.TRY_AGAIN_LATER, "client is too slow")
+    socket.end()
+
+
+@pytest.mark.parametrize("end", ["drop", "disown"])
+def test_shared_messages_of_a_lost_connection_go_nowhere(world: World, end: str) -> None:
+    socket = Socket(world).start()
+    socket.driver.write_shared(SharedMessage("before"))
+    getattr(socket.driver, end)()
+    socket.driver.write_shared(SharedMessage("after"))
+    world.run()
+    assert (socket.driver.pending, socket.driver.bytes_sent) == (None, 0)
+    if end == "disown":
+        socket.channel.unwatch_readable()
+        socket.channel.close()
+    socket.peer.close()
 
 
 @pytest.mark.parametrize(

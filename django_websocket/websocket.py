@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar, NoReturn, Protocol, cast
@@ -13,6 +12,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from .channel import Channel
 from .driver import Driver
+from .endless_loops import UsesSinceClose
 from .exceptions import ConnectionClosed, HandshakeAborted
 from .handover import Handover
 from .options import Options
@@ -22,21 +22,6 @@ from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
 
 __all__ = ["WebSocket"]
-
-_MAX_WAITS_AFTER_CLOSE = 1000
-"""Calls of wait() that return None on a closed socket. After that it raises ConnectionClosed, to stop views that ignore
-None from looping forever."""
-
-_MAX_ERRORS_AFTER_CLOSE = 1000
-_ERROR_SECONDS = 60.0
-"""How often wait() and a view's own send() may raise ConnectionClosed within so many seconds. Beyond that, the caller
-ignores every exception and would loop forever."""
-
-_SLOW_SECONDS = 1.0
-"""Seconds that each further wait() takes in a greenlet that is not the view's own. It may have other work, so it can't
-be stopped."""
-
-logger = logging.getLogger("django_websocket")
 
 
 class Joinable(Protocol):
@@ -64,13 +49,11 @@ class WebSocket:
     __slots__ = (
         "__weakref__",
         "_accept",
+        "_closed_uses",
         "_connection",
         "_driver",
-        "_errors_after_close",
-        "_errors_since",
         "_greenlet",
         "_messages",
-        "_waits_after_close",
         "groups",
         "handover",
         "handshake",
@@ -106,10 +89,8 @@ class WebSocket:
         self._driver: Driver | None = None
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
         self._messages = self._connection.messages
-        self._waits_after_close = 0
         self._greenlet: greenlet | None = None  # the view's, since it accepted
-        self._errors_after_close = 0
-        self._errors_since = 0.0
+        self._closed_uses: UsesSinceClose | None = None
 
     def __repr__(self) -> str:
         state = "connecting" if self._driver is None else "closed" if self.closed else "open"
@@ -218,34 +199,14 @@ class WebSocket:
 
     def _closed_while_waiting(self, driver: Driver) -> None:
         driver.finish()
-        self._waits_after_close += 1
-        if self._waits_after_close > 1:
-            driver.pause()
-        if self._waits_after_close > _MAX_WAITS_AFTER_CLOSE:
-            self._count_error(driver)
+        if self._uses_since_close().count_wait(driver):
+            self._uses_since_close().count_error(driver, self.handover)
             self._raise_closed()
 
-    @property
-    def _is_in_view(self) -> bool:
-        return self.handover is not None and self.handover.is_current
-
-    def _count_error(self, driver: Driver) -> None:
-        """Stop a loop that goes on using the closed socket, whatever that raises."""
-        now = driver.channel.clock()
-        if self._errors_after_close <= _MAX_ERRORS_AFTER_CLOSE and now - self._errors_since > _ERROR_SECONDS:
-            self._errors_after_close = 0
-            self._errors_since = now
-        self._errors_after_close += 1
-        if self._errors_after_close <= _MAX_ERRORS_AFTER_CLOSE:
-            return
-        if self.handover is not None and self._is_in_view:
-            logger.error("Websocket view ignores every error of its closed connection, and was stopped: %s", self.path)
-            self.handover.abandon()
-        if self._errors_after_close == _MAX_ERRORS_AFTER_CLOSE + 1:
-            logger.error(
-                "A greenlet waits for a closed websocket in an endless loop, and is slowed down: %s", self.path
-            )
-        driver.pause(_SLOW_SECONDS)
+    def _uses_since_close(self) -> UsesSinceClose:
+        if self._closed_uses is None:
+            self._closed_uses = UsesSinceClose(self.path)
+        return self._closed_uses
 
     def read(self, fallback: Any = None) -> Any:
         """Return a message that has already arrived, or ``fallback``.
@@ -305,8 +266,8 @@ class WebSocket:
         connection = self._connection
         if not connection.can_send:
             driver.pause()
-            if self._is_in_view:
-                self._count_error(driver)
+            if self.handover is not None and self.handover.is_current:
+                self._uses_since_close().count_error(driver, self.handover)
             self._raise_closed()
         if isinstance(message, str):
             frame = connection.encode_text(message, compress)

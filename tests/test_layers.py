@@ -40,6 +40,7 @@ LAYERS = [
     "pacing",
     "driver",
     "handover",
+    "endless_loops",
     "websocket",
     "registry",
     "keepalive",

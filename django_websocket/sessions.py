@@ -4,7 +4,7 @@ A cookie is checked once, at the handshake, and a socket may live for days. So `
 :meth:`SessionWatch.check` every ``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds: it fetches many sessions and users in
 one query, and closes with 4401 the sockets whose session is gone, has expired, or belongs to a user who was deactivated
 or has a new password. Querying the store, rather than listening to signals, catches changes made by other processes,
-bulk updates and the database shell.
+bulk updates and the database shell. A log-out in this process closes them at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.signals import user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils import timezone
@@ -109,11 +110,21 @@ class SessionWatch(SocketObserver):
         for websocket in () if entry is None else tuple(entry.websockets):
             websocket.close(CLOSE_CODE, "session ended")
 
-    def check(self) -> None:
-        """Close the sockets of ended sessions. Raises what the session store or the database raises."""
+    def log_out(self, request: HttpRequest | None, **kwargs: Any) -> None:
+        """Close the sockets of the session that ``request`` logs out: a receiver of ``user_logged_out``."""
+        session: SessionBase | None = getattr(request, "session", None)
+        if session is not None and session.session_key:
+            self._tie_used()
+            self.close(session.session_key)
+
+    def _tie_used(self) -> None:
         for websocket, session in list(self._unused.items()):
             if session.accessed and self._unused.pop(websocket, None) is not None:
                 self._tie(websocket, session)
+
+    def check(self) -> None:
+        """Close the sockets of ended sessions. Raises what the session store or the database raises."""
+        self._tie_used()
         if not self._sessions:
             return
         known = dict(self._sessions)
@@ -227,3 +238,4 @@ def _hash_matches(session_hash: str | None, user: Any) -> bool:
 session_watch = SessionWatch()
 """The session watch of this process."""
 registry.subscribe(session_watch)
+user_logged_out.connect(session_watch.log_out)

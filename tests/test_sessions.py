@@ -107,6 +107,34 @@ def test_a_session_that_is_gone_closes_all_its_sockets_and_no_others(watch: Sess
     assert len(watch) == 1
 
 
+def test_a_log_out_closes_at_once(watch: SessionWatch, settings: Settings) -> None:
+    session = new_session(settings)
+    sockets = [open_socket(watch, settings, session) for _ in range(2)]
+    other = open_socket(watch, settings, new_session(settings))
+    request = HttpRequest()
+    watch.log_out(request)
+    watch.log_out(None)
+    request.session = store(settings)()
+    watch.log_out(request)
+    assert [socket.codes for socket in (*sockets, other)] == [[], [], []]
+    request.session = store(settings)(session_key=session.session_key)
+    watch.log_out(request)
+    assert [socket.codes for socket in (*sockets, other)] == [[4401], [4401], []]
+    watch.log_out(request)
+    assert len(watch) == 1
+
+
+def test_a_log_out_closes_what_has_used_the_session_since_it_opened(watch: SessionWatch, settings: Settings) -> None:
+    session = new_session(settings)
+    socket = open_socket(watch, settings, session, use=False)
+    [used] = watch._unused.values()
+    used.get(SESSION_KEY)
+    request = HttpRequest()
+    request.session = store(settings)(session_key=session.session_key)
+    watch.log_out(request)
+    assert socket.codes == [4401]
+
+
 def test_a_session_is_noticed_when_it_is_first_used(watch: SessionWatch, settings: Settings) -> None:
     session = new_session(settings)
     request = HttpRequest()

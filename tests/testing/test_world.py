@@ -9,9 +9,11 @@ import freezegun
 import pytest
 import time_machine
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test import override_settings
 
+from django_websocket import ConnectionClosed
 from django_websocket.testing import NothingReceived, WebSocketClient
 
 # Time
@@ -88,13 +90,25 @@ def test_time_machine(ws_client: WebSocketClient) -> None:
 
 
 @pytest.mark.django_db
-@override_settings(WEBSOCKET_SESSION_CHECK_INTERVAL=3)
 def test_a_log_out_closes(ws_client: WebSocketClient, django_user_model: Any) -> None:
     user = django_user_model.objects.create_user("alice")
     ws_client.force_login(user)
     with ws_client.websocket("/waits/") as socket:
         ws_client.get("/log_out/")
-        ws_client.advance(3)
+        with pytest.raises(ConnectionClosed):
+            socket.receive()
+        assert socket.close_code == 4401
+
+
+@pytest.mark.django_db
+@override_settings(WEBSOCKET_SESSION_CHECK_INTERVAL=3)
+def test_a_session_that_another_process_ends(ws_client: WebSocketClient, django_user_model: Any) -> None:
+    ws_client.force_login(django_user_model.objects.create_user("alice"))
+    with ws_client.websocket("/waits/") as socket:
+        Session.objects.all().delete()
+        ws_client.advance(2)
+        assert not socket.closed
+        ws_client.advance(1)
         assert socket.close_code == 4401
 
 

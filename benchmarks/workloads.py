@@ -104,6 +104,14 @@ _WORKLOADS = [
         )
         for n in (100, 1000, 10_000)
     ),
+    Workload(
+        "fanout-bursts-1000",
+        "Fan-out of 100 bytes to 1000 sockets, ten messages at a time",
+        "fanout",
+        Job("fanout", clients=1000, in_flight=10),
+        DELIVERIES,
+        fresh=True,
+    ),
     *(
         Workload(f"storm-{n}", f"Opening {n} sockets", "storm", Job("storm", clients=n), CONNECTS, fresh=True)
         for n in (1000, 5000)

@@ -70,7 +70,7 @@ def test_a_member_that_does_not_read_is_closed_and_holds_up_nobody(site: Site) -
         wait_until(lambda: count(site) == 1, 10)
         readers = [stack.enter_context(site.connect(ROOM)) for _ in range(3)]
         wait_until(lambda: count(site) == 4, 10)
-        for number in range(200):
+        for number in range(500):
             assert site.ask("/groups/sends/?group=room&times=1&size=60000").status == 200
             for reader in readers:
                 assert len(str(reader.recv(timeout=deadline(10)))) == 60000

@@ -7,6 +7,7 @@ thread.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,11 @@ class Members(SocketObserver):
         self._groups: dict[str, dict[WebSocket, Any]] = {}
         self._queued_bytes = 0
         self._queued_deliveries = 0
+
+    def forget(self) -> None:
+        """In a forked child: the members are the parent's."""
+        self._groups = {}
+        self._queued_bytes = self._queued_deliveries = 0
 
     def join(self, name: str, websocket: WebSocket, info: Any) -> None:
         """Add ``websocket``; a member again only gets another ``info``.
@@ -129,3 +135,4 @@ class Members(SocketObserver):
 
 members = Members()
 """Those of this process."""
+os.register_at_fork(after_in_child=members.forget)

@@ -56,14 +56,15 @@ def sends_in_a_thread(request: HttpRequest) -> HttpResponse:
 
 
 def sends_in_a_fork(request: HttpRequest) -> HttpResponse:
-    """The child of a fork has none of the parent's members."""
+    """Tells how many members the child of a fork has."""
+    group = Group(request.GET["group"])
     pid = os.fork()
     if pid == 0:
-        Group(request.GET["group"]).send("from the child")
-        os._exit(0)
-    os.waitpid(pid, 0)
-    Group(request.GET["group"]).send("from the parent")
-    return HttpResponse()
+        group.send("from the child")
+        os._exit(group.count())
+    _, status = os.waitpid(pid, 0)
+    group.send("from the parent")
+    return JsonResponse(os.waitstatus_to_exitcode(status), safe=False)
 
 
 def count(request: HttpRequest) -> JsonResponse:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from django.db import transaction
 from django_websocket import ConnectionClosed, Group
 from django_websocket.groups.group import MAX_INFO_SIZE
 from django_websocket.testing import WebSocketClient, WebSocketRejected
+from tests.deadlines import deadline
 
 ROOM = "/member/?group=room"
 
@@ -112,6 +115,7 @@ def test_joining_twice_is_joining_once(ws_client: WebSocketClient) -> None:
         Group("room").send("once")
         assert socket.receive() == "once"
         socket.assert_nothing_received()
+        assert socket.websocket.groups == ("room",)
         socket.send("leave room")
         assert Group("room").count() == 0
 
@@ -145,6 +149,14 @@ def test_membership_ends_with_the_websocket(end: str) -> None:
         assert socket.websocket.groups == ()
 
 
+def test_membership_ends_before_a_view_that_is_busy(ws_client: WebSocketClient) -> None:
+    with ws_client.websocket(ROOM) as socket:
+        socket.send("sleep")
+        socket.abort()
+        assert Group("room").count() == 0
+        ws_client.advance(60)
+
+
 # Order
 
 
@@ -167,6 +179,32 @@ def test_what_was_sent_before_the_join_does_not_arrive(ws_client: WebSocketClien
             Group("room").send("second")
             assert [early.receive(), early.receive()] == ["first", "second"]
             assert late.receive() == "second"
+
+
+def test_a_fast_sender_waits(ws_client: WebSocketClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_websocket.groups.members.MAX_QUEUED_BYTES", 3000)
+    with ws_client.websocket(ROOM) as a, ws_client.websocket(ROOM) as b:
+        a.send("flood")
+        assert [len(a.receive()) for _ in range(50)] == [1000] * 50
+        assert max(a.receive_json()) <= 3000
+        assert [len(b.receive()) for _ in range(50)] == [1000] * 50
+
+
+# Threads
+
+
+def test_the_test_client_has_no_other_threads(ws_client: WebSocketClient) -> None:
+    with ws_client.websocket(ROOM) as socket, ThreadPoolExecutor(1) as thread:
+        for use in (
+            partial(Group("room").send, "x"),
+            partial(Group("room").close),
+            partial(socket.websocket.join, "another"),
+            partial(socket.websocket.leave, "room"),
+        ):
+            with pytest.raises(RuntimeError, match="takes no calls of other threads"):
+                thread.submit(use).result(deadline(10))
+        assert (Group("room").count(), Group("another").count()) == (1, 0)
+        assert thread.submit(Group("room").count).result(deadline(10)) == 1
 
 
 # Transactions

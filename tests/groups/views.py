@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from django_websocket import Group, require_websocket
+from django_websocket.groups.members import members
 
 
 @require_websocket
@@ -39,6 +41,14 @@ def member(request: Any) -> None:
                 websocket.close(4000, "closed")
             case "groups":
                 websocket.send_json(websocket.groups)
+            case "flood":
+                queued = []
+                for _ in range(50):
+                    room.send("x" * 1000)
+                    queued.append(members._queued_bytes)
+                websocket.send_json(queued)
+            case "sleep":
+                time.sleep(60)
             case "fail":
                 raise ValueError("on purpose")
             case "end":

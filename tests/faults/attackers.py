@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from .peer import BINARY, CONTINUATION, PING, PONG, TEXT, Peer, available_descriptors, frame, handshake
+from .peer import BINARY, CONTINUATION, PING, PONG, TEXT, Peer, available_descriptors, crowd, frame, handshake
 
 #: How much is sent at once.
 BURST = 65536
@@ -244,6 +244,35 @@ def idle(port: int, path: str) -> None:
         pass
 
 
+def fanout(port: int, size: int, seconds: float) -> None:
+    """``size`` members of a group, of whom one says something whenever all have received what it said before.
+
+    Prints how many deliveries there were a second.
+    """
+    available_descriptors()
+    poll = selectors.DefaultSelector()
+    with crowd(port, "/room/?group=large", size) as peers:
+        for peer in peers:
+            peer.sock.setblocking(False)
+            poll.register(peer.sock, selectors.EVENT_READ)
+        message = frame(TEXT, b"x" * 100)
+        begun()
+        start = time.monotonic()
+        delivered = 0
+        while (elapsed := time.monotonic() - start) < seconds:
+            peers[0].sock.send(message)
+            left = size * (len(message) - 4)  # a server masks nothing
+            while left > 0:
+                ready = poll.select(20)
+                assert ready, f"{left} bytes did not come"
+                for key, _ in ready:
+                    sock = key.fileobj
+                    assert isinstance(sock, socket.socket)
+                    left -= len(sock.recv(BURST))
+            delivered += size
+    print(f"{delivered / elapsed:.0f}", flush=True)
+
+
 def main() -> None:
     kind, *arguments = sys.argv[1:]
     port = int(arguments[0])
@@ -256,6 +285,7 @@ def main() -> None:
         "inflating": lambda: inflating(
             port, int(arguments[1]), float(arguments[2]), int(arguments[3]), float(arguments[4])
         ),
+        "fanout": lambda: fanout(port, int(arguments[1]), float(arguments[2])),
         "idle": lambda: idle(port, arguments[1]),
     }
     attacks[kind]()

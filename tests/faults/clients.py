@@ -159,6 +159,23 @@ def session(served: Served, chance: random.Random) -> None:
                 assert code == 4401, code
 
 
+@fault(8)
+def room(served: Served, chance: random.Random) -> None:
+    """A member of a group, which may have had enough of it, or not read what it is sent."""
+    with served.open(f"/room/?group=soak.{chance.randrange(3)}") as peer:
+        for number in range(chance.randrange(5)):
+            text = f"{chance.random()} {number} " + "x" * chance.choice((0, 100, 20_000))
+            peer.send_text(text)
+            if chance.random() < 0.7:
+                while peer.message().payload != text.encode():
+                    pass
+        if chance.random() < 0.5:
+            peer.reset()
+        else:
+            peer.send(close_frame())
+            peer.gone()
+
+
 @fault(2)
 def flood(served: Served, chance: random.Random) -> None:
     with served.open("/echo/") as peer:

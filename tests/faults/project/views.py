@@ -7,7 +7,7 @@ import time
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from django_websocket import ConnectionClosed, require_websocket
+from django_websocket import ConnectionClosed, Group, require_websocket
 from django_websocket.request import WebSocketRequest
 from django_websocket.serving.patch import eventlet
 
@@ -24,6 +24,7 @@ __all__ = [
     "impatient",
     "latency",
     "push",
+    "room",
     "size",
     "slow_response",
     "witness",
@@ -48,6 +49,16 @@ def block(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def size(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(len(request.body)))
+
+
+@require_websocket
+def room(request: WebSocketRequest) -> None:
+    """Sends what its client says to all members of ``?group``."""
+    assert request.websocket is not None
+    group = Group(request.GET["group"])
+    request.websocket.join(group)
+    for message in request.websocket:
+        group.send(message)
 
 
 @require_websocket

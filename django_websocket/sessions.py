@@ -26,6 +26,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from .compat.django import load_session, session_saved_at
+from .conf import get_setting
 from .protocol.connection import State
 from .registry import SocketObserver, registry
 from .websocket import WebSocket
@@ -111,9 +112,12 @@ class SessionWatch(SocketObserver):
             websocket.close(CLOSE_CODE, "session ended")
 
     def log_out(self, request: HttpRequest | None, **kwargs: Any) -> None:
-        """Close the sockets of the session that ``request`` logs out: a receiver of ``user_logged_out``."""
+        """Close the sockets of the session that ``request`` logs out: a receiver of ``user_logged_out``.
+
+        Does nothing where sessions are not checked.
+        """
         session: SessionBase | None = getattr(request, "session", None)
-        if session is not None and session.session_key:
+        if session is not None and session.session_key and get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL"):
             self._tie_used()
             self.close(session.session_key)
 

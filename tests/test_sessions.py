@@ -124,6 +124,16 @@ def test_a_log_out_closes_at_once(watch: SessionWatch, settings: Settings) -> No
     assert len(watch) == 1
 
 
+def test_a_log_out_closes_nothing_where_sessions_are_not_checked(watch: SessionWatch, settings: Settings) -> None:
+    settings.WEBSOCKET_SESSION_CHECK_INTERVAL = None
+    session = new_session(settings)
+    socket = open_socket(watch, settings, session)
+    request = HttpRequest()
+    request.session = store(settings)(session_key=session.session_key)
+    watch.log_out(request)
+    assert (socket.codes, len(watch)) == ([], 1)
+
+
 def test_a_log_out_closes_what_has_used_the_session_since_it_opened(watch: SessionWatch, settings: Settings) -> None:
     session = new_session(settings)
     socket = open_socket(watch, settings, session, use=False)

@@ -14,6 +14,7 @@ from asgiref.sync import AsyncToSync
 from django_websocket.compat import asgiref as compat_asgiref
 from django_websocket.compat import event_loops as compat
 from tests.conftest import ROOT
+from tests.deadlines import deadline
 
 
 def printed(program: str) -> str:
@@ -61,7 +62,9 @@ def test_the_running_loop_is_all_that_asyncio_keeps_for_a_thread(debug: bool) ->
         assert sys.get_coroutine_origin_tracking_depth() == depth
         async for _ in numbers():
             break
-        await asyncio.sleep(0.001)
+        async with asyncio.timeout(deadline(10)):
+            while not finalized:
+                await asyncio.sleep(0.001)
         assert finalized == [loop]
         await asyncio.wait_for(asyncio.create_task(asyncio.sleep(0)), 1)
 

@@ -35,6 +35,7 @@ Where things are:
   over the hub's turns.
 * ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, ``keepalive`` (pings), the
   server.
+* ``endless_loops``: stops views that go on using a closed websocket.
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
 * ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket,

@@ -199,8 +199,9 @@ class WebSocket:
 
     def _closed_while_waiting(self, driver: Driver) -> None:
         driver.finish()
-        if self._uses_since_close().count_wait(driver):
-            self._uses_since_close().count_error(driver, self.handover)
+        uses = self._uses_since_close()
+        if uses.count_wait(driver):
+            uses.count_error(driver, self.handover)
             self._raise_closed()
 
     def _uses_since_close(self) -> UsesSinceClose:
@@ -349,11 +350,12 @@ class WebSocket:
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             self._close_from_elsewhere(code, reason)
             return
-        if self._driver is not None:
-            self._driver.send_pending()
-        frame = self._connection.close(code, reason)
-        if self._driver is not None:
-            self._driver.close(frame)
+        driver = self._driver
+        if driver is None:
+            self._connection.close(code, reason)
+            return
+        driver.send_pending()
+        driver.close(self._connection.close(code, reason))
 
     def _close_from_elsewhere(self, code: int, reason: str) -> None:
         close_payload(code, reason)

@@ -47,7 +47,6 @@ class Members(SocketObserver):
         """
         if websocket.closed:
             raise ConnectionClosed(*websocket.connection.close_received, websocket.connection.close_sent)
-        registry.subscribe(self)
         self._groups.setdefault(name, {})[websocket] = info
         if name not in websocket.groups:
             websocket.groups += (name,)
@@ -135,4 +134,5 @@ class Members(SocketObserver):
 
 members = Members()
 """Those of this process."""
+registry.subscribe(members)
 os.register_at_fork(after_in_child=members.forget)

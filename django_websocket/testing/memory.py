@@ -106,7 +106,9 @@ class MemoryScheduler:
                     raise RuntimeError(f"still not idle after {MAX_ROUNDS} rounds")
                 if is_active or (due and idle_rounds < MAX_IDLE_ROUNDS):
                     continue
-                following = min((due for due, _, call in self._calls if due > self._now and call.callback), default=end)
+                following = min(
+                    (when for when, _, call in self._calls if when > self._now and call.callback), default=end
+                )
                 if following > end or self._now == end:
                     self._now = end
                     return

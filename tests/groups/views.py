@@ -48,7 +48,7 @@ def member(request: Any) -> None:
                     queued.append(members._queued_bytes)
                 websocket.send_json(queued)
             case "sleep":
-                time.sleep(60)
+                time.sleep(60)  # on the test's clock
             case "fail":
                 raise ValueError("on purpose")
             case "end":

@@ -23,14 +23,17 @@ request_finished.connect(_finished)
 got_request_exception.connect(_exception)
 
 
+def describe(record: logging.LogRecord) -> dict[str, str | None]:
+    """What tests look at."""
+    error = record.exc_info[1] if record.exc_info else None
+    return {
+        "logger": record.name,
+        "level": record.levelname,
+        "message": record.getMessage(),
+        "error": None if error is None else type(error).__name__,
+    }
+
+
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        error = record.exc_info[1] if record.exc_info else None
-        return json.dumps(
-            {
-                "logger": record.name,
-                "level": record.levelname,
-                "message": record.getMessage(),
-                "error": None if error is None else type(error).__name__,
-            }
-        )
+        return json.dumps(describe(record))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from django_websocket.testing import WebSocketClient, WebSocketRejected
 from django_websocket.testing.socket import ClientWebSocket
 
-from .journal import journal
+from .journal import describe, journal
 from .running import HANDSHAKE
 
 
@@ -52,7 +51,7 @@ class LocalSite:
         """The records of ``level`` that were logged since the last call."""
         records = self._caplog.records.copy()
         self._caplog.clear()
-        return [_describe(record) for record in records if record.levelname == level]
+        return [describe(record) for record in records if record.levelname == level]
 
     def take_error(self) -> dict[str, Any]:
         """The one error that was logged."""
@@ -62,13 +61,3 @@ class LocalSite:
     def assert_quiet(self) -> None:
         """Nothing was logged as an error that the test didn't ask for."""
         assert self.take_log() == []
-
-
-def _describe(record: logging.LogRecord) -> dict[str, Any]:
-    error = record.exc_info[1] if record.exc_info else None
-    return {
-        "logger": record.name,
-        "level": record.levelname,
-        "message": record.getMessage(),
-        "error": None if error is None else type(error).__name__,
-    }

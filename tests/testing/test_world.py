@@ -128,6 +128,15 @@ def test_a_user_who_is_deactivated(ws_client: WebSocketClient, django_user_model
 
 
 @pytest.mark.django_db
+def test_queries_of_the_view_are_counted(ws_client: WebSocketClient, django_assert_num_queries: Any) -> None:
+    with ws_client.websocket("/names/") as socket:
+        with django_assert_num_queries(2) as captured:
+            socket.send("a")
+            socket.receive()
+        assert [query["sql"].split()[0] for query in captured.captured_queries] == ["INSERT", "SELECT"]
+
+
+@pytest.mark.django_db
 def test_the_view_is_in_the_transaction_of_the_test(ws_client: WebSocketClient) -> None:
     Group.objects.create(name="test")
     with ws_client.websocket("/names/") as socket:

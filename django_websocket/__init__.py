@@ -43,8 +43,10 @@ Where things are:
   (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
   command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls of native threads,
   ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies before the application.
-* ``groups/``: ``group`` is what projects use, ``members`` writes a message to those who have joined, through
-  ``driver.Driver.write_shared``.
+* ``groups/``: ``group`` is what projects use; ``backend`` the interface of what carries messages between processes, and
+  ``memory`` and ``redis/`` two of that; ``receivers`` writes a message to the members in this process, through
+  ``driver.Driver.write_shared``; ``subscription``, ``waiting`` and ``event_stream`` are other ways to receive. ``home``
+  is the server's thread, for senders in others.
 * ``memo``: bounded caches of what clients send. ``redirects``: handshakes that a login page would get. ``compat``:
   every use of private parts of Django, asgiref or Python.
 * ``testing/``: the test client. ``memory`` is a channel without sockets, ``protocol`` the client's side of RFC 6455,
@@ -61,8 +63,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .close_codes import CloseCode
     from .decorators import accept_websocket, require_websocket
-    from .exceptions import ConcurrencyError, ConnectionClosed, HandshakeAborted, WebSocketException
+    from .exceptions import (
+        ConcurrencyError,
+        ConnectionClosed,
+        GroupsUnavailable,
+        HandshakeAborted,
+        WebSocketException,
+    )
     from .groups.group import Group
+    from .groups.subscription import Notice
+    from .groups.waiting import wait_any
     from .request import WebSocketRequest
     from .websocket import WebSocket
 
@@ -71,12 +81,15 @@ __all__ = [
     "ConcurrencyError",
     "ConnectionClosed",
     "Group",
+    "GroupsUnavailable",
     "HandshakeAborted",
+    "Notice",
     "WebSocket",
     "WebSocketException",
     "WebSocketRequest",
     "accept_websocket",
     "require_websocket",
+    "wait_any",
 ]
 
 __version__ = "1.0.0.dev0"
@@ -86,12 +99,15 @@ _MODULES = {
     "ConcurrencyError": ".exceptions",
     "ConnectionClosed": ".exceptions",
     "Group": ".groups.group",
+    "GroupsUnavailable": ".exceptions",
     "HandshakeAborted": ".exceptions",
+    "Notice": ".groups.subscription",
     "WebSocket": ".websocket",
     "WebSocketException": ".exceptions",
     "WebSocketRequest": ".request",
     "accept_websocket": ".decorators",
     "require_websocket": ".decorators",
+    "wait_any": ".groups.waiting",
 }
 
 

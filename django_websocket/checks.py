@@ -3,6 +3,7 @@
 * ``E001``: one of our settings has an invalid value.
 * ``E002``: EVENTLET_HUB=asyncio; Django's ORM refuses to run inside an asyncio event loop.
 * ``E003``: no longer used; async-only middleware works.
+* ``E004``: ``WEBSOCKET_GROUPS`` names what doesn't exist, or what can't be used.
 * ``W001``: :class:`~django_websocket.middleware.WebSocketMiddleware` is not the last middleware.
 * ``W002``: a database driver (mysqlclient, Oracle's C client) blocks all green threads during each query.
 * ``W003``: psycopg was imported before the process was patched, and blocks in the same way.
@@ -28,12 +29,15 @@ from django.utils.module_loading import import_string
 
 from .compat.event_loops import blocking_loop_policy
 from .conf import SETTINGS, get_setting
+from .groups.backend import load_backend
+from .groups.config import GroupsConfig
 from .hub_choice import asks_for_asyncio_hub
 from .middleware import WebSocketMiddleware
 
 __all__ = [
     "check_databases",
     "check_environment",
+    "check_groups",
     "check_middleware",
     "check_sessions",
     "check_settings",
@@ -65,6 +69,18 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                     Warning(f"Unknown setting {name}.", hint=f"Did you mean {suggestion}?", id="django_websocket.W005")
                 )
     return messages
+
+
+def check_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Check WEBSOCKET_GROUPS, without connecting to anything (E004)."""
+    setting = get_setting("WEBSOCKET_GROUPS")
+    if not SETTINGS["WEBSOCKET_GROUPS"].is_valid(setting):
+        return []  # E001
+    try:
+        load_backend(GroupsConfig.of(setting))
+    except ImproperlyConfigured as error:
+        return [Error(f"{error}.", hint="See docs/groups.rst.", id="django_websocket.E004")]
+    return []
 
 
 def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
@@ -203,5 +219,12 @@ def _psycopg_blocks() -> bool:
 
 def register_checks() -> None:
     """Register all checks; called when the application is ready."""
-    for check in (check_settings, check_environment, check_middleware, check_sessions, check_databases):
+    for check in (
+        check_settings,
+        check_groups,
+        check_environment,
+        check_middleware,
+        check_sessions,
+        check_databases,
+    ):
         register(check, "django_websocket")

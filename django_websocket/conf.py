@@ -60,6 +60,10 @@ def _is_origins_or_none(value: object) -> bool:
     return value is None or (_is_strings(value) and all(_origin.fullmatch(origin) for origin in value))  # type: ignore[attr-defined]  # _is_strings says so
 
 
+def _is_groups(value: object) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("BACKEND", ""), str)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting: its default, what makes a value valid (as a test and in words), and its documentation."""
@@ -182,6 +186,14 @@ SETTINGS: dict[str, Setting] = {
             "None or a number of seconds",
             "Seconds between checks that the sessions that opened sockets are still valid (4401 if not);"
             " None or 0 disables them.",
+        ),
+        Setting(
+            "WEBSOCKET_GROUPS",
+            {"BACKEND": "django_websocket.groups.memory.MemoryBackend"},
+            _is_groups,
+            "a dictionary such as"
+            ' {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": "redis://localhost:6379/0"}',
+            "What carries the messages of groups, and what they keep; its keys are in the README.",
         ),
         Setting(
             "WEBSOCKET_MAX_CONNECTIONS",

@@ -261,7 +261,7 @@ class Driver(Waiter):
         if self._connection.full and not self._messages:
             self.took_message()
         if not (self._is_lost or self.is_paused) and self._feed():
-            self._wake()
+            self.wake()
             self._consume_budget()
         else:
             self.pause()
@@ -306,28 +306,37 @@ class Driver(Waiter):
         else:
             self._push(data)
 
-    def write_shared(self, message: SharedMessage) -> None:
-        """Send ``message`` soon, joined with others that come meanwhile; never blocks or raises.
+    def write_shared(self, message: SharedMessage) -> bool:
+        """Send ``message`` with the next :meth:`send_pending`; never blocks or raises.
 
-        See :meth:`write_nowait` for a client that doesn't read.
+        Returns whether the caller must have that called, soon: for a message that others join meanwhile, once.
         """
         pending = self.pending
         if pending is not None:
             pending.append(message)
-        elif not self._is_lost:
-            self.pending = [message]
-            self._channel.call_in_turn(self.send_pending)
+            return False
+        if self._is_lost:
+            return False
+        self.pending = [message]
+        return True
 
     def send_pending(self) -> None:
-        """Send the pending messages now; does nothing if there are none."""
+        """Send the pending messages now; does nothing if there are none. See :meth:`write_nowait` for a slow client."""
         pending, self.pending = self.pending, None
-        connection = self._connection
-        if pending is None or self._is_lost or not connection.can_send:
-            return
-        deflate = connection.deflate
-        frames = [message.plain if deflate is None else message.frame(deflate) for message in pending]
-        connection.messages_sent += len(frames)
-        self.write_nowait(frames[0] if len(frames) == 1 else b"".join(frames))
+        if pending is not None and not self._is_lost and self._connection.can_send:
+            self.write_nowait(self._encode(pending))
+
+    def write_messages(self, messages: list[SharedMessage]) -> None:
+        """Send ``messages`` as :meth:`write` does, if the connection is not closing."""
+        self.send_pending()
+        if self._connection.can_send:
+            self.write(self._encode(messages))
+
+    def _encode(self, messages: list[SharedMessage]) -> bytes:
+        deflate = self._connection.deflate
+        frames = [message.plain if deflate is None else message.frame(deflate) for message in messages]
+        self._connection.messages_sent += len(frames)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def _push(self, data: bytes) -> None:
         """Send ``data`` without blocking or raising, however full the outbox is: control frames don't count."""
@@ -383,7 +392,7 @@ class Driver(Waiter):
     def close(self, frame: bytes) -> None:
         """Send the close ``frame`` (empty if already sent) and continue the closing handshake."""
         self._push(frame)
-        self._wake()
+        self.wake()
         self._continue_closing()
 
     def finish(self) -> None:
@@ -446,6 +455,6 @@ class Driver(Waiter):
             self._deadline = None
         self._connection.receive_eof(error)
         self._channel.close()
-        self._wake()
+        self.wake()
         subject, self._subject = self._subject, None  # which refers to this
         self._on_closed(subject)

@@ -7,6 +7,7 @@
     * :exc:`HandshakeAborted`: it never opened, because the view's ``101`` response was replaced or could not be sent.
 
   * :exc:`ConcurrencyError`: two greenlets wait for messages of one websocket.
+  * :exc:`GroupsUnavailable`: what carries the messages of groups doesn't answer.
   * :exc:`HandshakeError`: the opening handshake is refused; carries the HTTP status and headers.
   * :exc:`ProtocolError`: the peer broke the protocol; carries the close code.
 
@@ -23,6 +24,7 @@ from .close_codes import CloseCode
 __all__ = [
     "ConcurrencyError",
     "ConnectionClosed",
+    "GroupsUnavailable",
     "HandshakeAborted",
     "HandshakeError",
     "InvalidPayload",
@@ -70,6 +72,13 @@ class HandshakeAborted(ConnectionClosed):
 
 class ConcurrencyError(WebSocketException, RuntimeError):
     """Two greenlets wait for a message of the same websocket."""
+
+
+class GroupsUnavailable(WebSocketException):
+    """Redis, or whatever else carries the messages of groups, can't be reached, doesn't answer, or refuses.
+
+    ``__cause__`` is the backend's own exception. Whether a message was sent is not known: it was tried once.
+    """
 
 
 class HandshakeError(WebSocketException):

@@ -4,7 +4,8 @@ A cookie is checked once, at the handshake, and a socket may live for days. So `
 :meth:`SessionWatch.check` every ``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds: it fetches many sessions and users in
 one query, and closes with 4401 the sockets whose session is gone, has expired, or belongs to a user who was deactivated
 or has a new password. Querying the store, rather than listening to signals, catches changes made by other processes,
-bulk updates and the database shell. A log-out in this process closes them at once.
+bulk updates and the database shell. A log-out closes them at once: in this process by its signal, in others by
+:mod:`.groups.log_out`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from importlib import import_module
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 from django.apps import apps
 from django.conf import settings
@@ -27,11 +29,10 @@ from django.utils.crypto import constant_time_compare
 
 from .compat.django import load_session, session_saved_at
 from .conf import get_setting
-from .protocol.connection import State
 from .registry import SocketObserver, registry
 from .websocket import WebSocket
 
-__all__ = ["CLOSE_CODE", "SessionWatch", "session_watch"]
+__all__ = ["CLOSE_CODE", "SessionWatch", "Watched", "session_digest", "session_watch"]
 
 logger = logging.getLogger("django_websocket")
 
@@ -42,13 +43,32 @@ CHUNK = 250
 """Sessions or users per query; other greenlets may run between chunks."""
 
 
+class Watched(Protocol):
+    """A websocket, or another connection that ends with its session."""
+
+    session_key: str | None
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, or is about to."""
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """End it."""
+
+
+def session_digest(key: str) -> bytes:
+    """What stands for a session where its key would give away too much."""
+    return blake2b(key.encode(), digest_size=16).digest()
+
+
 class _Session:
     """A session and the sockets it opened."""
 
-    __slots__ = ("expires", "hash", "user_id", "verified", "websockets")
+    __slots__ = ("digest", "expires", "hash", "user_id", "verified", "websockets")
 
-    def __init__(self, session: SessionBase) -> None:
-        self.websockets: set[WebSocket] = set()
+    def __init__(self, session: SessionBase, digest: bytes) -> None:
+        self.websockets: set[Watched] = set()
+        self.digest = digest
         self.user_id: Any = session.get(SESSION_KEY)
         self.hash: Any = session.get(HASH_SESSION_KEY)
         self.verified: tuple[Any, ...] | None = None
@@ -60,13 +80,17 @@ class SessionWatch(SocketObserver):
 
     def __init__(self) -> None:
         self._sessions: dict[str, _Session] = {}
-        self._unused: dict[WebSocket, SessionBase] = {}
+        self._by_digest: dict[bytes, str] = {}
+        self._unused: dict[Watched, SessionBase] = {}
+        self.is_checked = False
+        """Whether a server calls :meth:`check` at intervals."""
+        self._next_check = 0.0
 
     def __len__(self) -> int:
         """The number of sessions being watched."""
         return len(self._sessions) + len(self._unused)
 
-    def add(self, websocket: WebSocket, request: HttpRequest) -> None:
+    def add(self, websocket: Watched, request: HttpRequest) -> None:
         """Tie ``websocket`` to its request's session, immediately or once the session is accessed.
 
         A session that was never accessed has granted nothing that could be revoked.
@@ -80,34 +104,46 @@ class SessionWatch(SocketObserver):
             self._unused[websocket] = session
             self._discard_closed(websocket)
 
-    def _tie(self, websocket: WebSocket, session: SessionBase) -> None:
+    def _tie(self, websocket: Watched, session: SessionBase) -> None:
         if session.is_empty() or not session.session_key:
             return
-        entry = self._sessions.get(session.session_key)
+        key = session.session_key
+        entry = self._sessions.get(key)
         if entry is None:
-            entry = self._sessions[session.session_key] = _Session(session)
+            entry = self._sessions[key] = _Session(session, session_digest(key))
+            self._by_digest[entry.digest] = key
         entry.websockets.add(websocket)
-        websocket.session_key = session.session_key
+        websocket.session_key = key
         self._discard_closed(websocket)
 
-    def _discard_closed(self, websocket: WebSocket) -> None:
+    def _discard_closed(self, websocket: Watched) -> None:
         """Discard a websocket that was closed before it was added, or while its session was being loaded."""
-        if websocket.connection.state is State.CLOSED:
-            self.socket_closed(websocket)
+        if websocket.closed:
+            self.discard(websocket)
 
     def socket_closed(self, websocket: WebSocket) -> None:
         """Discard a websocket whose socket is closed."""
+        self.discard(websocket)
+
+    def discard(self, websocket: Watched) -> None:
+        """Stop watching; does nothing if it isn't watched."""
         self._unused.pop(websocket, None)
         key = websocket.session_key
         entry = None if key is None else self._sessions.get(key)
         if entry is not None and key is not None:
             entry.websockets.discard(websocket)
             if not entry.websockets:
-                del self._sessions[key]
+                self._forget(key)
+
+    def _forget(self, key: str) -> _Session | None:
+        entry = self._sessions.pop(key, None)
+        if entry is not None:
+            self._by_digest.pop(entry.digest, None)
+        return entry
 
     def close(self, session_key: str) -> None:
         """Close the sockets of one session."""
-        entry = self._sessions.pop(session_key, None)
+        entry = self._forget(session_key)
         for websocket in () if entry is None else tuple(entry.websockets):
             websocket.close(CLOSE_CODE, "session ended")
 
@@ -120,6 +156,13 @@ class SessionWatch(SocketObserver):
         if session is not None and session.session_key and get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL"):
             self._tie_used()
             self.close(session.session_key)
+
+    def close_digest(self, digest: bytes) -> None:
+        """Close the sockets of the session that :func:`session_digest` made ``digest`` of."""
+        self._tie_used()
+        key = self._by_digest.get(digest)
+        if key is not None:
+            self.close(key)
 
     def _tie_used(self) -> None:
         for websocket, session in list(self._unused.items()):
@@ -136,6 +179,18 @@ class SessionWatch(SocketObserver):
         ended.update(_keys_of_invalid_users({key: entry for key, entry in known.items() if key not in ended}))
         for key in ended:
             self.close(key)
+
+    def check_unless_watched(self) -> None:
+        """Check where no server does, as often as one would; errors are logged."""
+        interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
+        now = time.monotonic()
+        if self.is_checked or not interval or now < self._next_check:
+            return
+        self._next_check = now + interval
+        try:
+            self.check()
+        except Exception:
+            logger.exception("Session check failed; will retry")
 
 
 def _expiry(session: SessionBase) -> float:

@@ -6,13 +6,18 @@
 :data:`websocket_closed`: the view has ended. Arguments: ``sender``, ``websocket``, ``request``, ``code`` and ``reason``
 (as ``websocket.close_code`` and ``close_reason``), ``duration`` (seconds), ``messages_received``, ``messages_sent``,
 ``bytes_received``, ``bytes_sent`` (on the wire, excluding the handshake).
+
+:data:`messages_lost`: messages of groups may have been sent that members or subscriptions of this process did not get,
+and that no history could replace. Sent wherever that was noticed, so receivers must be quick. Arguments: ``sender``
+(:class:`~django_websocket.Group`), ``groups`` (their names), ``reason`` (for people).
 """
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
-__all__ = ["websocket_closed", "websocket_opened"]
+__all__ = ["messages_lost", "websocket_closed", "websocket_opened"]
 
 websocket_opened = Signal()
 websocket_closed = Signal()
+messages_lost = Signal()

@@ -52,8 +52,8 @@ class Waiter:
         if waiter is not None:
             waiter.switch(False)
 
-    def _wake(self) -> None:
-        """Schedule the wake-up of the parked greenlet, if any; may be called from any greenlet."""
+    def wake(self) -> None:
+        """Schedule the wake-up of the parked greenlet, if any; may be called from any greenlet of the thread."""
         if self._waiter is not None and not self._wake_scheduled:
             self._wake_scheduled = True
             self._channel.call_later(0, self._on_wake)

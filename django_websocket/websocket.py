@@ -27,7 +27,7 @@ __all__ = ["WebSocket"]
 class Joinable(Protocol):
     """A :class:`~django_websocket.groups.group.Group`."""
 
-    def add(self, websocket: WebSocket, info: Any) -> None:
+    def add(self, websocket: WebSocket, info: Any, since: str | None) -> Any:
         """Make an open websocket a member."""
 
     def discard(self, websocket: WebSocket) -> None:
@@ -57,6 +57,7 @@ class WebSocket:
         "groups",
         "handover",
         "handshake",
+        "number",
         "options",
         "owner",
         "path",
@@ -75,6 +76,8 @@ class WebSocket:
         """The run of its view; None before the view starts, or if it returned without accepting."""
         self.groups: tuple[str, ...] = ()
         """The names of the groups that it has joined, in that order."""
+        self.number = 0
+        """Tells it apart from all others of the process; 0 until it is needed."""
         self.owner: object = None
         """The server, or the test client, that opened it."""
         self.options = options
@@ -191,6 +194,33 @@ class WebSocket:
         if connection.full and not messages:
             driver.took_message()
         return message
+
+    def wait_until(self, is_ready: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until a message has arrived, the connection is closed, or ``is_ready()`` when the driver is woken.
+
+        Returns False if ``timeout`` seconds pass first. For :func:`.wait_any`; raises what :meth:`wait` raises.
+        """
+        driver = self._accepted_driver()
+        connection = self._connection
+
+        def is_over() -> bool:
+            return bool(self._messages) or connection.ended or connection.close_sent is not None or is_ready()
+
+        end = None if timeout is None else driver.channel.clock() + timeout
+        idle_after = None if self.release_database is None else self.options.release_db_after
+        while not is_over():
+            left = None if end is None else end - driver.channel.clock()
+            if left is not None and left <= 0:
+                driver.check_alone()
+                driver.poll()
+                return is_over()
+            if idle_after is not None and (left is None or left > idle_after):
+                if not driver.park(idle_after) and not is_over():
+                    self._release_database()
+                idle_after = None
+            elif not driver.park(left):
+                return is_over()
+        return True
 
     def _release_database(self) -> None:
         release, self.release_database = self.release_database, None
@@ -312,21 +342,24 @@ class WebSocket:
 
     # Groups
 
-    def join(self, group: Joinable | str, *, info: Any = None) -> None:
+    def join(self, group: Joinable | str, *, info: Any = None, since: str | None = None) -> Any:
         """Become a member of ``group``, a :class:`.Group` or its name: what is sent to it is sent to this client.
 
         It is a member until :meth:`leave`, or until the websocket is closed or its view ends. ``info`` is for
         :meth:`.Group.members`: a small object that JSON can hold. Joining again replaces it.
 
-        Raises ValueError for a name that no group can have, :exc:`ConnectionClosed` if the connection is closed, and
-        what :meth:`accept` raises.
+        ``since`` is the position of the last message that the client has got, or "0": in a group with history, those
+        behind it are sent first, none missing and none twice. Returns a :class:`.Joined`, which says whether the
+        history reaches back so far, and the group's position.
+
+        Raises ValueError for a name that no group can have, :exc:`ConnectionClosed` if the connection is closed,
+        :exc:`GroupsUnavailable`, and what :meth:`accept` raises.
         """
         joined: Joinable = self.group_class(group) if isinstance(group, str) else group
         self._accepted_driver()
         if getcurrent() is not self._greenlet and self._is_elsewhere():
-            self._call(joined.add, self, info)
-        else:
-            joined.add(self, info)
+            return self._call(joined.add, self, info, since)
+        return joined.add(self, info, since)
 
     def leave(self, group: Joinable | str) -> None:
         """Be no member of ``group`` any more; does nothing if it is none."""

@@ -37,7 +37,14 @@ def ids(messages: list[CheckMessage]) -> list[str]:
 
 def test_all_are_registered() -> None:
     registered = {getattr(check, "__name__", "") for check in registry.registry.get_checks()}
-    ours = {"check_settings", "check_environment", "check_middleware", "check_sessions", "check_databases"}
+    ours = {
+        "check_settings",
+        "check_groups",
+        "check_environment",
+        "check_middleware",
+        "check_sessions",
+        "check_databases",
+    }
     assert ours <= registered
 
 
@@ -88,6 +95,36 @@ def test_a_wrong_value_is_found(name: str) -> None:
 def test_a_near_miss_is_wrong_too(name: str, value: object) -> None:
     with override_settings(**{name: value}):
         assert ids(checks.check_settings(None)) == ["E001"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"BACKEND": "nowhere.Backend"}, "no backend nowhere.Backend: No module named 'nowhere'"),
+        ({"BACKEND": "redis.Redis", "PLACE": "x"}, "unknown key 'PLACE'"),
+        ({"HISTORY": {"*": "ten"}}, "a history has a positive number of messages, not 'ten'"),
+    ],
+)
+def test_groups_that_can_not_be(setting: dict[str, Any], says: str) -> None:
+    with override_settings(WEBSOCKET_GROUPS=setting):
+        [message] = checks.check_groups(None)
+    assert (message.id, message.msg) == ("django_websocket.E004", f"WEBSOCKET_GROUPS: {says}.")
+
+
+def test_redis_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("django_websocket.groups.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "hiredis", None)
+    backend = {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": "redis://localhost"}
+    with override_settings(WEBSOCKET_GROUPS=backend):
+        [message] = checks.check_groups(None)
+    assert "pip install 'django-websocket[redis]'" in message.msg
+
+
+@pytest.mark.parametrize("setting", [{}, {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": "x"}])
+def test_groups_are_checked_without_a_connection(setting: dict[str, Any]) -> None:
+    with override_settings(WEBSOCKET_GROUPS=setting):
+        assert checks.check_groups(None) == []
 
 
 RIGHT_ORIGINS = [

@@ -398,6 +398,11 @@ def test_up_to_the_bound_data_waits_without_blocking(world: World) -> None:
 # Messages of groups
 
 
+def write_shared(socket: Socket, text: str) -> None:
+    if socket.driver.write_shared(SharedMessage(text)):
+        socket.channel.call_in_turn(socket.driver.send_pending)
+
+
 def test_shared_messages_leave_joined_and_behind_what_was_sent_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,7 +417,7 @@ def test_shared_messages_leave_joined_and_behind_what_was_sent_before(
     monkeypatch.setattr(socket.driver, "_send", recording)
     socket.driver.write(b"\x81\x01a")
     for letter in "bcd":
-        socket.driver.write_shared(SharedMessage(letter))
+        write_shared(socket, letter)
     assert sent == [b"\x81\x01a"]
     world.run()
     assert sent == [b"\x81\x01a", b"\x81\x01b\x81\x01c\x81\x01d"]
@@ -425,11 +430,11 @@ def test_shared_messages_leave_joined_and_behind_what_was_sent_before(
 def test_shared_messages_come_before_the_answer_to_a_close(world: World) -> None:
     socket = Socket(world).start()
     socket.peer.send(close(1000))
-    socket.driver.write_shared(SharedMessage("x"))
+    write_shared(socket, "x")
     socket.driver._on_readable(-1)
     received = receive_all(world, socket.peer)
     assert received == b"\x81\x01x" + close_frame(1000)
-    socket.driver.write_shared(SharedMessage("too late"))
+    write_shared(socket, "too late")
     world.run()
     socket.end()
 
@@ -437,7 +442,7 @@ def test_shared_messages_come_before_the_answer_to_a_close(world: World) -> None
 def test_a_client_that_reads_no_shared_messages_is_closed(world: World) -> None:
     socket = Socket(world, max_outbox=100_000).start()
     flood(socket, 8 * MEBIBYTE)
-    socket.driver.write_shared(SharedMessage("dropped"))
+    write_shared(socket, "dropped")
     world.run()
     assert not socket.connection.can_send
     received = receive_all(world, socket.peer, lambda data: len(data) >= 8 * MEBIBYTE + 10 + 22)
@@ -448,9 +453,9 @@ def test_a_client_that_reads_no_shared_messages_is_closed(world: World) -> None:
 @pytest.mark.parametrize("end", ["drop", "disown"])
 def test_shared_messages_of_a_lost_connection_go_nowhere(world: World, end: str) -> None:
     socket = Socket(world).start()
-    socket.driver.write_shared(SharedMessage("before"))
+    write_shared(socket, "before")
     getattr(socket.driver, end)()
-    socket.driver.write_shared(SharedMessage("after"))
+    write_shared(socket, "after")
     world.run()
     assert (socket.driver.pending, socket.driver.bytes_sent) == (None, 0)
     if end == "disown":

@@ -35,6 +35,7 @@ LAYERS = [
     "origin",
     "redirects",
     "channel",
+    "home",
     "waiter",
     "outbox",
     "pacing",

@@ -46,6 +46,10 @@ class Socket:
         self.codes: list[int] = []
         self.connection = Connection()
 
+    @property
+    def closed(self) -> bool:
+        return self.connection.state is State.CLOSED
+
     def close(self, code: int, reason: str) -> None:
         self.codes.append(code)
 

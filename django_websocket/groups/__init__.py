@@ -1,4 +1,5 @@
-"""Groups: one message to every websocket that has joined.
+"""Groups: one message to every websocket that has joined, and to whoever else wants it.
 
-:class:`.group.Group` is what projects use; :mod:`.members` are those who have joined, and how messages get to them.
+:class:`.group.Group` is what projects use. A message goes from it to the :mod:`.backend`, which takes it to the
+:mod:`.receivers` of each process.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_websocket.groups.members import members
+from django_websocket.groups.receivers import receivers
 
 
 @pytest.fixture(autouse=True)
@@ -19,5 +19,5 @@ def project_settings(settings: Any) -> None:
 def nobody_left() -> Any:
     """After each test all groups are empty, and nothing is queued."""
     yield
-    assert members._groups == {}
-    assert (members._queued_bytes, members._queued_deliveries) == (0, 0)
+    assert receivers._groups == {}
+    assert (receivers.fan_out.queued_bytes, receivers.fan_out.queued_deliveries) == (0, 0)

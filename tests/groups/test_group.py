@@ -182,7 +182,7 @@ def test_what_was_sent_before_the_join_does_not_arrive(ws_client: WebSocketClien
 
 
 def test_a_fast_sender_waits(ws_client: WebSocketClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django_websocket.groups.members.MAX_QUEUED_BYTES", 3000)
+    monkeypatch.setattr("django_websocket.groups.fan_out.MAX_QUEUED_BYTES", 3000)
     with ws_client.websocket(ROOM) as a, ws_client.websocket(ROOM) as b:
         a.send("flood")
         assert [len(a.receive()) for _ in range(50)] == [1000] * 50

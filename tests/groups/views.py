@@ -9,8 +9,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from django_websocket import Group, require_websocket
-from django_websocket.groups.members import members
+from django_websocket import Group, require_websocket, wait_any
+from django_websocket.groups.receivers import receivers
+from tests.site.views import groups
 
 
 @require_websocket
@@ -45,7 +46,7 @@ def member(request: Any) -> None:
                 queued = []
                 for _ in range(50):
                     room.send("x" * 1000)
-                    queued.append(members._queued_bytes)
+                    queued.append(receivers.fan_out.queued_bytes)
                 websocket.send_json(queued)
             case "sleep":
                 time.sleep(60)  # on the test's clock
@@ -80,11 +81,37 @@ def sends(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+@require_websocket
+def waits(request: Any) -> None:
+    """Waits for two subscriptions, ten seconds each time, and tells what came."""
+    websocket = request.websocket
+    with Group("a").subscribe() as a, Group("b").subscribe() as b:
+        sources = {websocket: "client", a: "a", b: "b"}
+        websocket.send("ready")
+        while True:
+            try:
+                source, message = wait_any(*sources, timeout=10)
+            except TimeoutError as error:
+                websocket.send(str(error))
+                continue
+            if message is None:
+                break
+            if message == "only groups":
+                source, message = wait_any(a, b, timeout=20)
+            elif message == "one group":
+                source, message = a, a.wait(5)
+            websocket.send(f"{sources[source]}: {message}")
+
+
 VIEWS: dict[str, Any] = {
     "member": member,
     "joins-late": joins_late,
     "joins-wrongly": joins_wrongly,
     "sends": sends,
+    "room": groups.room,
+    "listener": groups.listener,
+    "waits": waits,
+    "stream": groups.stream,
 }
 
 urlpatterns = [path(f"{name}/", view) for name, view in VIEWS.items()]

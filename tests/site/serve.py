@@ -18,7 +18,7 @@ from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.operator_signals import operator_signals  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
 
-from . import running_server  # noqa: E402
+from . import running_server, settings  # noqa: E402
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     connections.close_all()
-    [listener] = bind_sockets("127.0.0.1:0")
+    [listener] = bind_sockets(f"127.0.0.1:{settings.OPTIONS.get('port', 0)}")
     server = SiteServer(get_wsgi_application(), [listener])
     running_server.server = server
     print(listener.getsockname()[1], flush=True)

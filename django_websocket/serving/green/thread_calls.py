@@ -51,6 +51,10 @@ class ThreadCalls:
     ) -> None:
         self.close()
 
+    def in_own_thread(self) -> bool:
+        """Whether the caller runs in the hub's thread."""
+        return hub_thread.is_current()
+
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Have the hub's thread call ``function(*args)``; return what it returns, raise what it raises.
 

@@ -15,6 +15,7 @@ from greenlet import greenlet
 from ...channel import Acceptance
 from ...close_codes import CloseCode
 from ...exceptions import ConnectionClosed, PolicyViolation
+from ...home import set_home
 from ...keepalive import Keepalive
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
@@ -156,8 +157,10 @@ class Server(SocketObserver):
                 ThreadCalls() as self._thread_calls,
                 at_fork(child=self._disown),
             ):
+                set_home(self._thread_calls)
                 self._done.wait()
         finally:
+            set_home(None)
             if not self._finished:  # KeyboardInterrupt, for example
                 self.stop(drain_timeout=0)
             registry.unsubscribe(self)

@@ -10,6 +10,9 @@ from django.conf import settings
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
+from ...groups.event_stream import close_streams
+from ...groups.log_out import listen_for_log_outs
+from ...groups.receivers import receivers
 from ...redirects import refuse_redirects
 from ...sessions import session_watch
 from ..green import eventlet
@@ -45,12 +48,20 @@ class SiteServer(Server):
         tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
         watcher = eventlet.spawn(_watch_sessions, interval) if interval else None
+        session_watch.is_checked = watcher is not None
+        listen_for_log_outs()
         try:
             with watch_hub(get_setting("WEBSOCKET_BLOCKING_WARNING"), attentive=settings.DEBUG):
                 super().serve()
         finally:
+            receivers.close_backend()
+            session_watch.is_checked = False
             if watcher is not None:
                 watcher.kill()
+
+    def stop(self, *, drain_timeout: float | None = None) -> None:
+        close_streams()
+        super().stop(drain_timeout=drain_timeout)
 
 
 def _watch_sessions(interval: float) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from django_websocket import require_websocket
+from django.contrib.auth import get_user_model, login, logout
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+
+from django_websocket import Group, require_websocket
 
 from ..journal import journal
 from .common import SocketRequest, event
@@ -33,4 +36,29 @@ def _end(request: SocketRequest) -> None:
         event(request.GET["until"]).wait()
 
 
-VIEWS = ("ignores", "uses")
+@require_websocket
+def member(request: SocketRequest) -> None:
+    """Sends its user's name."""
+    request.websocket.send(str(request.user))
+    request.websocket.wait()
+
+
+def new_login(request: HttpRequest) -> HttpResponse:
+    """Logs a new session of ann's in, and answers its key."""
+    user, _ = get_user_model()._default_manager.get_or_create(username="ann")
+    login(request, user)
+    return HttpResponse(request.session.session_key)
+
+
+def log_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return HttpResponse()
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    """The events of ``?group=``, for who is logged in."""
+    assert request.user.is_authenticated
+    return Group(request.GET["group"]).event_stream(request, heartbeat=0.2)
+
+
+VIEWS = ("ignores", "log_out", "member", "new_login", "stream", "uses")

@@ -11,6 +11,7 @@ from django.test import SimpleTestCase, TestCase, TransactionTestCase
 
 from .client import WebSocketClient
 from .failures import WebSocketRejected
+from .groups import groups_in_memory
 from .world import close_forgotten
 
 __all__ = ["WebSocketTestCase", "WebSocketTestMixin", "WebSocketTransactionTestCase"]
@@ -25,12 +26,14 @@ class WebSocketTestMixin(SimpleTestCase):
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test; close what it left open, and fail if there is any."""
         self.addCleanup(close_forgotten)
-        return super().run(result)
+        with groups_in_memory():
+            return super().run(result)
 
     def debug(self) -> None:
         """Run the test without collecting its result."""
         self.addCleanup(close_forgotten)
-        super().debug()
+        with groups_in_memory():
+            super().debug()
 
     @contextmanager
     def assertWebSocketRejected(self, status: int | None = None) -> Iterator[Any]:  # noqa: N802  as unittest's

@@ -6,6 +6,7 @@ It is imported by every pytest run in an environment where this package is insta
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +18,13 @@ __all__ = ["ws_client"]
 
 
 @pytest.fixture
-def ws_client() -> WebSocketClient:
+def ws_client() -> Iterator[WebSocketClient]:
     """A :class:`.WebSocketClient`: Django's test client, which can also open websockets."""
     from .client import WebSocketClient
+    from .groups import groups_in_memory
 
-    return WebSocketClient()
+    with groups_in_memory():
+        yield WebSocketClient()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,6 +21,8 @@ from django.core.signals import got_request_exception
 
 from ..channel import Upgrade
 from ..conf import get_setting
+from ..groups.events import Event, event_makers
+from ..groups.subscription import Subscription
 from ..handover import Handover
 from ..keepalive import Keepalive
 from ..registry import SocketObserver, registry
@@ -28,6 +30,7 @@ from ..sessions import session_watch
 from ..websocket import WebSocket
 from .connections import SharedConnections, atomic_depths
 from .failures import ViewStuck, user_line
+from .groups import SchedulerEvent
 from .guard import Guard
 from .memory import MemoryScheduler
 
@@ -40,6 +43,17 @@ _abandoned: list[object] = []
 """Views that swallow GreenletExit. Without a reference they would get another one, and could block again."""
 
 _sleep = time.sleep
+
+
+def _new_event() -> Event | None:
+    """An event for code that waits for a group, if a view that is under test does."""
+    world = _in_world.get()
+    if world is None or not (world.scheduler.in_own_thread() and world.scheduler.can_pause()):
+        return None
+    return SchedulerEvent(world.scheduler)
+
+
+event_makers.append(_new_event)
 
 
 def _sleep_in_world(seconds: float) -> None:
@@ -232,12 +246,15 @@ def _sleeping_modules(loaded: int) -> list[Any]:
     return [module for module in modules if getattr(module, "__dict__", {}).get("sleep") is _sleep]
 
 
+_WAITS = {WebSocket.wait.__code__, WebSocket.wait_until.__code__, Subscription.wait_message.__code__}
+
+
 def _waits_for_time(handover: Handover | None) -> bool:
     frame = None if handover is None else handover.frame
     while frame is not None:
         if frame.f_code is World.sleep.__code__:
             return True
-        if frame.f_code is WebSocket.wait.__code__:
+        if frame.f_code in _WAITS:
             return frame.f_locals["timeout"] is not None
         frame = frame.f_back
     return False

@@ -1,6 +1,7 @@
 """The settings of ``startproject``. The three that a deployment must change come from the environment:
 
-SECRET_KEY, DEBUG (1 or 0; on by default), ALLOWED_HOSTS (host names separated by commas).
+SECRET_KEY, DEBUG (1 or 0; on by default), ALLOWED_HOSTS (host names separated by commas). So may DATABASE, the path of
+the SQLite file, and REDIS_URL, by which several processes and machines share their groups.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("DATABASE", BASE_DIR / "db.sqlite3")}
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -79,3 +82,11 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "chat"
+LOGOUT_REDIRECT_URL = "login"
+
+WEBSOCKET_GROUPS: dict[str, object] = {"HISTORY": {"chat.*": 100}}
+if REDIS_URL := os.environ.get("REDIS_URL", ""):
+    WEBSOCKET_GROUPS |= {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": REDIS_URL}

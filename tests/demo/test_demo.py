@@ -21,9 +21,12 @@ MANAGE_WS = [sys.executable, str(ROOT / "manage_ws.py")]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running(
-        [*MANAGE_WS, "runwsserver", "0"], tmp_path_factory.mktemp("demo"), environment(ROOT, **GREEN_DNS)
-    ) as demo:
+    directory = tmp_path_factory.mktemp("demo")
+    database = {"DATABASE": str(directory / "db.sqlite3")}
+    migrated = manage("migrate", directory, **database)
+    assert migrated.returncode == 0, migrated.stderr
+    env = environment(ROOT, **GREEN_DNS, **database)
+    with running([*MANAGE_WS, "runwsserver", "0"], directory, env) as demo:
         demo.wait_until_serving()
         yield demo
         assert demo.end(signal.SIGTERM) == 0
@@ -113,6 +116,50 @@ class TestPage:
         section.type("<b>bold</b>")
         section.click("[type=submit]")
         section.wait_for_log("sent <b>bold</b>", "received <b>bold</b>")
+
+
+class TestChat:
+    """Two tabs, of two people."""
+
+    def test_chat(self, server: RunningServer, program: Callable[..., str]) -> None:
+        browser_program = program("chromium", "chromium-browser", "google-chrome")
+        with chromium(browser_program) as ann, chromium(browser_program) as bob:
+            for page, name in ((ann, "ann"), (bob, "bob")):
+                sign_up(page, server, name)
+                page.wait_for("document.getElementById('state').value === 'connected'")
+            for page in (ann, bob):
+                page.wait_for("document.getElementById('here').textContent === 'ann, bob'")
+            speak(ann, "Hello, <b>Bob</b>")
+            speak(bob, "Grüße")
+            for page in (ann, bob):
+                wait_for_messages(page, "annHello, <b>Bob</b>", "bobGrüße")
+            ann.open(f"http://127.0.0.1:{server.port}/chat/lobby/")
+            wait_for_messages(ann, "annHello, <b>Bob</b>", "bobGrüße")
+            ann.open(f"http://127.0.0.1:{server.port}/chat/other-room/")
+            bob.wait_for("document.getElementById('here').textContent === 'bob'")
+            ann.wait_for("document.getElementById('here').textContent === 'ann'")
+            # Logging out elsewhere closes the websocket, and the page asks for a login.
+            bob.run("fetch('/logout/', {method: 'POST', body: new FormData(document.querySelector('header form'))})")
+            bob.wait_for("location.pathname === '/login/'")
+
+
+def sign_up(page: Page, server: RunningServer, name: str) -> None:
+    page.open(f"http://127.0.0.1:{server.port}/sign-up/")
+    fields = {"username": name, "password1": "correct horse", "password2": "correct horse"}
+    for field, value in fields.items():
+        page.run(f"document.querySelector('[name={field}]').value = {json.dumps(value)}")
+    page.run("document.querySelector('form').submit()")
+    page.wait_for("location.pathname === '/chat/' && document.readyState === 'complete'")
+
+
+def speak(page: Page, text: str) -> None:
+    page.run(f"document.querySelector('[name=text]').value = {json.dumps(text)}")
+    page.run("document.getElementById('say').requestSubmit()")
+
+
+def wait_for_messages(page: Page, *texts: str) -> None:
+    shown = "[...document.querySelectorAll('#messages li')].map((line) => line.textContent)"
+    page.wait_for(f"JSON.stringify({shown}) === {json.dumps(_compact(texts))}")
 
 
 class TestProject:

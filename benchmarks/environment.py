@@ -44,4 +44,5 @@ def requirements_of_ours() -> str:
     """What an editable installation of this project depends on: when it changes, it is installed again."""
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
-    return setup["options"]["install_requires"] + setup["options.extras_require"]["speedups"]
+    extras = setup["options.extras_require"]
+    return setup["options"]["install_requires"] + extras["redis"] + extras["speedups"]

@@ -98,6 +98,15 @@ _SERVERS = [
         needs=["django_websocket.serving.process.server"],
     ),
     Server(
+        "ours-redis",
+        "django-websocket, over Redis",
+        _module("project.ours"),
+        _FANOUT,
+        django=True,
+        layer="redis",
+        needs=["django_websocket.groups.redis"],
+    ),
+    Server(
         "floor",
         "bare epoll loop in C",
         lambda port: [str(FLOOR), str(port)],

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from .settings import *  # noqa: F403
 
 ROOT_URLCONF = "benchmarks.project.sockets"
+
+_layer, _, _redis_port = os.environ.get("BENCHMARK_LAYER", "").partition(":")
+if _redis_port:
+    WEBSOCKET_GROUPS = {
+        "BACKEND": "django_websocket.groups.redis.RedisBackend",
+        "LOCATION": f"redis://127.0.0.1:{_redis_port}",
+    }

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.browser import Page, chromium
 from tests.conftest import ROOT
-from tests.deadlines import deadline
+from tests.deadlines import deadline, wait_until
+from tests.groups.redis_servers import Redis, redis_server
 from tests.management.projects import GREEN_DNS, RunningServer, environment, running
 
 MANAGE_WS = [sys.executable, str(ROOT / "manage_ws.py")]
@@ -193,6 +195,28 @@ class TestProject:
             with server.connect("/echo-once/") as client:
                 client.send("hello")
                 assert client.recv(timeout=deadline(10)) == "hello"
+
+    def test_two_processes_share_their_groups(self, tmp_path: Path) -> None:
+        with ExitStack() as stack:
+            redis = stack.enter_context(redis_server(tmp_path))
+            env = environment(ROOT, REDIS_URL=redis.url)
+            clients = []
+            for number in range(2):
+                directory = tmp_path / str(number)
+                directory.mkdir()
+                command = [*MANAGE_WS, "runwsserver", "--noreload", "0"]
+                server = stack.enter_context(running(command, directory, env))
+                server.wait_until_serving()
+                clients.append(stack.enter_context(server.connect("/broadcast/")))
+            wait_until(lambda: _members(redis) == 2, 10, "both are members")
+            for client in clients:
+                client.send("to all")
+                assert [one.recv(timeout=deadline(10)) for one in clients] == ["to all", "to all"]
+
+
+def _members(redis: Redis) -> int:
+    with redis.client() as client:
+        return sum(client.hlen(key) for key in client.scan_iter("django-websocket:{broadcast}:p:*"))
 
 
 def manage(command: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from wsgiref.types import WSGIApplication
 
@@ -22,7 +22,7 @@ from .head import Head, Refusal, approve_head, refuse_unfinished
 from .response import Response, refusal_bytes
 from .stream import Disconnected, Stream
 
-__all__ = ["AccessEntry", "HTTPConnection", "HTTPServer"]
+__all__ = ["KEEP_ALIVE_TIMEOUT", "AccessEntry", "HTTPConnection", "HTTPServer"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -48,6 +48,10 @@ class AccessEntry:
     duration: float
     peer: str
     complete: bool = True
+    environ: Mapping[str, Any] = field(default_factory=dict)
+    """That of the request; empty if the server has refused it."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Those of the response that the application has set."""
 
 
 class HTTPServer(Protocol):
@@ -57,9 +61,15 @@ class HTTPServer(Protocol):
     access_log: Callable[[AccessEntry], None] | None
     request_timeout: float
     """Seconds a client has to send a whole request head."""
+    keep_alive: float
+    """Seconds that an idle connection stays open."""
     stopping: bool
     disowned: bool
     """Whether this process is a forked child of the one that serves."""
+
+    @property
+    def takes_websockets(self) -> bool:
+        """Whether a handshake may still be answered with 101."""
 
     def open_websocket(self, acceptance: Acceptance, wire: Wire, peer: str, trailing: bytes) -> None:
         """Called once the ``101`` is sent; takes ownership of ``wire``. Returns at once."""
@@ -184,7 +194,7 @@ class HTTPConnection:
                     return refusal
                 scanned = len(received)
             try:
-                left = deadline - self._stream.clock() if deadline else KEEP_ALIVE_TIMEOUT
+                left = deadline - self._stream.clock() if deadline else self._server.keep_alive
                 data = self._stream.receive(RECEIVE_SIZE, left, wait_first=wait_first)
             except TimeoutError:
                 # A lone CRLF is what old clients send after a body (section 2.2), not the start of a request.
@@ -225,10 +235,9 @@ class HTTPConnection:
         upgrade = Upgrade()
         result: Any = None
         switching = False
+        environ = make_environ(self._environ, head, body, self._peer, upgrade)
         try:
-            result = server.application(
-                make_environ(self._environ, head, body, self._peer, upgrade), response.start_response
-            )
+            result = server.application(environ, response.start_response)
             if server.disowned:
                 leave()
             switching = self._send_response(head, body, response, upgrade, result)
@@ -263,6 +272,8 @@ class HTTPConnection:
                 response.sent,
                 time.monotonic() - began,
                 complete=response.complete,
+                environ=environ,
+                headers=response.headers,
             )
         if switching and upgrade.acceptance is not None:
             return upgrade.acceptance, body.leftover
@@ -288,7 +299,7 @@ class HTTPConnection:
             if upgrade.acceptance is None:
                 raise RuntimeError("the application answered 101, but no websocket was accepted")
             refusal = None
-            if self._server.stopping:
+            if not self._server.takes_websockets:
                 refusal = Refusal(503, "The server is stopping.")
             elif not upgrade.acceptance.is_waiting:
                 refusal = Refusal(500, "The view of the websocket has ended.")  # after its own timeout, for example
@@ -327,12 +338,12 @@ class HTTPConnection:
             pass
 
     def _log(
-        self, method: str, target: str, protocol: str, status: int, sent: int, duration: float, *, complete: bool = True
+        self, method: str, target: str, protocol: str, status: int, sent: int, duration: float, **more: Any
     ) -> None:
         access_log: Callable[[AccessEntry], None] | None = self._server.access_log
         if access_log is not None:
             try:
-                access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address, complete))
+                access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address, **more))
             except Exception:
                 logger.exception("access log failed")
 

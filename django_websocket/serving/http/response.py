@@ -106,6 +106,8 @@ class Response:
         self._is_too_long = False
         self._sending = False
         self.status = 0
+        self.headers: Sequence[tuple[str, str]] = ()
+        """Those that the application has set."""
         self.keep_alive = head.keep_alive
         self.headers_sent = False
         self.sent = 0
@@ -160,6 +162,7 @@ class Response:
                 has_date = True
             lines.append(f"{name}: {value}\r\n")
         self._fields, self._length, self._has_date = "".join(lines), length, has_date
+        self.headers = headers
         if close:
             self.keep_alive = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import resource
 import sys
 import time
@@ -23,7 +24,7 @@ from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
 from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
-from ..http.connection import AccessEntry, HTTPConnection
+from ..http.connection import KEEP_ALIVE_TIMEOUT, AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
 from ..http.response import refusal_bytes
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 else:
     socket = eventlet.patcher.original("socket")
 
-__all__ = ["AccessEntry", "ClosedEntry", "Server"]
+__all__ = ["AccessEntry", "ClosedEntry", "Farewell", "Server"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -71,15 +72,35 @@ class ClosedEntry:
     peer: str
 
 
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """How a server that stops closes its websockets.
+
+    It begins ``delay`` seconds later, and closes them in random order over ``spread`` seconds, so that their clients
+    find another process, and don't all come at once. Until then, handshakes under way are answered.
+    """
+
+    code: int = CloseCode.GOING_AWAY
+    reason: str = "server is stopping"
+    delay: float = 0.0
+    spread: float = 0.0
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether websockets stay open for a while."""
+        return self.delay > 0 or self.spread > 0
+
+
 class Server(SocketObserver):
     """Serves a WSGI ``application`` on ``listeners``, listening sockets that the server takes over.
 
     ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with a
     :class:`ClosedEntry` for each closed websocket. ``max_connections`` defaults to WEBSOCKET_MAX_CONNECTIONS, capped by
     the limit on file descriptors (which is raised to its hard limit), and ``request_timeout`` (seconds) to
-    WEBSOCKET_REQUEST_TIMEOUT. ``multiprocess`` means that other processes share the listeners. ``on_connection_end``
-    is called at the end of each connection's greenlet, to release what the application holds per thread, such as
-    Django's database connections.
+    WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open. ``multiprocess`` means
+    that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
+    listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to release what the application
+    holds per thread, such as Django's database connections.
     """
 
     def __init__(
@@ -90,7 +111,9 @@ class Server(SocketObserver):
         access_log: Callable[[AccessEntry], None] | None = None,
         max_connections: int | None = None,
         request_timeout: float | None = None,
+        keep_alive: float = KEEP_ALIVE_TIMEOUT,
         multiprocess: bool = False,
+        shared_listeners: bool | None = None,
         on_connection_end: Callable[[], None] | None = None,
         websocket_log: Callable[[ClosedEntry], None] | None = None,
     ) -> None:
@@ -98,6 +121,7 @@ class Server(SocketObserver):
         self.access_log = access_log
         self.max_connections = max_connections or _cap_to_descriptors(_setting("WEBSOCKET_MAX_CONNECTIONS"))
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
+        self.keep_alive = keep_alive
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
         self.stopping = False
@@ -115,7 +139,9 @@ class Server(SocketObserver):
         self._open = 0
         self._refused = 0
         self._full = False
-        self._shared = multiprocess
+        self._multiprocess = multiprocess
+        self._shared = multiprocess if shared_listeners is None else shared_listeners
+        self._farewell = Farewell()
         self._done = eventlet.Event()
         self._finished = False
         self._timer: Any = None
@@ -132,7 +158,7 @@ class Server(SocketObserver):
             name, port = host, str(number)
             # Accepted sockets inherit it. Output is already batched, so Nagle's algorithm would only delay it.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        environ = base_environ(name, port, multiprocess=self._shared)
+        environ = base_environ(name, port, multiprocess=self._multiprocess)
 
         def take(sock: socket.socket, address: Any) -> None:
             self._take(sock, address, environ)
@@ -166,18 +192,20 @@ class Server(SocketObserver):
             registry.unsubscribe(self)
             registry.unsubscribe(self._keepalive)
 
-    def stop(self, *, drain_timeout: float | None = None) -> None:
+    def stop(self, *, drain_timeout: float | None = None, farewell: Farewell | None = None) -> None:
         """Stop listening at once; :meth:`serve` returns when everything has ended.
 
-        Idle connections are closed, requests in progress are answered, websockets are closed with 1001. Whatever is
-        left after ``drain_timeout`` seconds (None: WEBSOCKET_DRAIN_TIMEOUT) is killed. May be called from any
-        greenlet or from the hub; each further call resets the deadline, 0 meaning now.
+        Idle connections are closed, requests in progress are answered, websockets are closed with 1001, or as the
+        ``farewell`` of the first call says. Whatever is left after ``drain_timeout`` seconds (None:
+        WEBSOCKET_DRAIN_TIMEOUT) is killed. May be called from any greenlet or from the hub; each further call resets
+        the deadline, 0 meaning now.
         """
         if drain_timeout is None:
             drain_timeout = _setting("WEBSOCKET_DRAIN_TIMEOUT")
         hub = eventlet.hubs.get_hub()
         if not self.stopping:
             self.stopping = True
+            self._farewell = farewell or self._farewell
             for acceptor in self._acceptors:
                 acceptor.close(accept_pending=not self._shared)
             for connection in list(self._connections):
@@ -223,7 +251,8 @@ class Server(SocketObserver):
             return
         self.websockets.add(websocket)
         if self.stopping:
-            eventlet.hubs.get_hub().schedule_call_global(0, self._shut_down, websocket)
+            patience = random.uniform(0, self._farewell.spread)
+            eventlet.hubs.get_hub().schedule_call_global(patience, self._shut_down, websocket)
 
     def socket_closed(self, websocket: WebSocket) -> None:
         """Log the close and free the connection's slot; the view may still be running."""
@@ -309,16 +338,28 @@ class Server(SocketObserver):
 
     # Stopping
 
+    @property
+    def takes_websockets(self) -> bool:
+        """Whether a handshake may still be answered with 101."""
+        return not self.stopping or self._farewell.is_patient
+
     def _shut_down_websockets(self) -> None:
-        for count, websocket in enumerate(list(self.websockets), start=1):
+        farewell = self._farewell
+        eventlet.sleep(farewell.delay)
+        websockets = list(self.websockets)
+        if farewell.spread:
+            random.shuffle(websockets)
+        began = time.monotonic()
+        for count, websocket in enumerate(websockets, start=1):
             self._shut_down(websocket)
-            if count % 100 == 0:
-                eventlet.sleep(0)
+            ahead = farewell.spread * count / len(websockets) - (time.monotonic() - began)
+            if ahead > 0.01 or count % 100 == 0:
+                eventlet.sleep(max(ahead, 0))
 
     def _shut_down(self, websocket: WebSocket) -> None:
-        """Close with 1001: the client should reconnect elsewhere, the view gets None."""
+        """Close it: the client should reconnect elsewhere, the view gets None."""
         try:
-            websocket.close(CloseCode.GOING_AWAY, "server is stopping")
+            websocket.close(self._farewell.code, self._farewell.reason)
         except Exception:
             logger.exception("could not close a websocket")
 

@@ -20,7 +20,7 @@ from ..green.install import install
 from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
 from .collector import tune_collector
-from .server import Server, count_spare_descriptors
+from .server import Farewell, Server, count_spare_descriptors
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -59,9 +59,9 @@ class SiteServer(Server):
             if watcher is not None:
                 watcher.kill()
 
-    def stop(self, *, drain_timeout: float | None = None) -> None:
+    def stop(self, *, drain_timeout: float | None = None, farewell: Farewell | None = None) -> None:
         close_streams()
-        super().stop(drain_timeout=drain_timeout)
+        super().stop(drain_timeout=drain_timeout, farewell=farewell)
 
 
 def _watch_sessions(interval: float) -> None:

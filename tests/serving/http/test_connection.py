@@ -384,8 +384,10 @@ class NoServer:
     application: Any = None
     access_log: Any = None
     request_timeout = deadline(60)
+    keep_alive = deadline(60)
     stopping = False
     disowned = False
+    takes_websockets = True
 
     def open_websocket(self, *args: Any) -> None:
         raise AssertionError("nothing is opened")

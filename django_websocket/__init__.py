@@ -39,10 +39,11 @@ Where things are:
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
 * ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket,
-  plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets), ``process/``
-  (the server around both, its shutdown, and ``site``, which adds what Django needs), ``runserver/`` (the development
-  command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls of native threads,
-  ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies before the application.
+  plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets), ``process/`` (the server around
+  both, its shutdown, ``site``, which adds what Django needs, and ``worker``, which runs it for ``gunicorn``),
+  ``runserver/`` (the development command). ``green/stalls`` measures deadlines, ``green/thread_calls`` takes the calls
+  of native threads, ``green/outputs`` keeps standard output from blocking, ``http/spool`` receives chunked bodies
+  before the application.
 * ``groups/``: ``group`` is what projects use; ``backend`` the interface of what carries messages between processes, and
   ``memory`` and ``redis/`` two of that; ``receivers`` writes a message to the members in this process, through
   ``driver.Driver.write_shared``; ``subscription``, ``waiting`` and ``event_stream`` are other ways to receive. ``home``

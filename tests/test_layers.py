@@ -63,6 +63,7 @@ LAYERS = [
     "serving.http",
     "serving.sockets",
     "serving.process",
+    "serving.gunicorn",
     "serving.live",
     "serving.runserver",
     "serving.__main__",

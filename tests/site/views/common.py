@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections import Counter
 from contextvars import Context
 from typing import Any
@@ -140,4 +141,12 @@ def echo_to_user(request: SocketRequest) -> None:
             raise ValueError("on purpose")
 
 
-VIEWS = ("echo", "echo_to_user", "garbage", "groups", "journal_view", "log_in", "plain", "release", "stats")
+def spin(request: HttpRequest) -> HttpResponse:
+    """Blocks the process."""
+    end = time.monotonic() + float(request.GET["seconds"])
+    while time.monotonic() < end:
+        pass
+    return HttpResponse("done")
+
+
+VIEWS = ("echo", "echo_to_user", "garbage", "groups", "journal_view", "log_in", "plain", "release", "spin", "stats")

@@ -1,0 +1,111 @@
+"""gunicorn with our worker, in processes of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from tests.conftest import ROOT
+from tests.deadlines import deadline, wait_until
+from tests.groups.redis_servers import free_port
+
+DJANGO = "django.core.wsgi:get_wsgi_application()"
+WORKER = "django_websocket.serving.gunicorn.EventletWorker"
+
+
+class Gunicorn:
+    """The master, and what can be asked of it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self._log = log
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def wait_logged(self, text: str, count: int = 1, seconds: float = 20) -> None:
+        wait_until(lambda: self.log().count(text) >= count, seconds, f"{text!r} in the log {count} times")
+
+    def workers(self) -> set[int]:
+        """The pids of the workers that there are now."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True)
+        return {int(pid) for pid in found.stdout.split()}
+
+    def connect(self, path: str, **options: Any) -> ClientConnection:
+        client: ClientConnection = connect(
+            f"ws://127.0.0.1:{self.port}{path}", proxy=None, compression=None, open_timeout=deadline(10), **options
+        )
+        return client
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+        """Status and body of a page, on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=deadline(20))
+        try:
+            connection.request("GET", path, headers=headers or {})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def end(self, signum: int = signal.SIGTERM) -> int:
+        self.process.send_signal(signum)
+        return self.process.wait(deadline(30))
+
+
+@contextmanager
+def gunicorn(
+    directory: Path, *options: str, application: str = DJANGO, settings: dict[str, Any] | None = None, workers: int = 1
+) -> Iterator[Gunicorn]:
+    """gunicorn that serves the tests' project, or another ``application``, on a port of its own."""
+    port = free_port()
+    log = directory / "gunicorn.log"
+    (directory / "log").touch()
+    site = {"directory": str(directory), "settings": settings or {}}
+    env = {**os.environ, "TEST_SITE": json.dumps(site), "DJANGO_SETTINGS_MODULE": "tests.site.settings"}
+    if application != DJANGO:
+        del env["DJANGO_SETTINGS_MODULE"]
+    command = [
+        *(str(Path(sys.executable).with_name("gunicorn")), "-k", WORKER, "-b", f"127.0.0.1:{port}"),
+        *("-w", str(workers), "--error-logfile", "-", *options, application),
+    ]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output) as process,
+    ):
+        server = Gunicorn(process, port, log)
+        try:
+            yield server
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(deadline(30))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+@contextmanager
+def serving(directory: Path, *options: str, **more: Any) -> Iterator[Gunicorn]:
+    """The same, once it serves."""
+    with gunicorn(directory, *options, **more) as server:
+
+        def serves() -> bool:
+            assert server.process.poll() is None, server.log()
+            try:
+                return server.get("/")[0] in (200, 404)
+            except OSError:
+                return False
+
+        wait_until(serves, 20, "gunicorn serves")
+        yield server

@@ -1,0 +1,251 @@
+"""Our worker under a real gunicorn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.deadlines import deadline, wait_until
+from tests.site.running import HANDSHAKE
+
+from .running import Gunicorn, gunicorn, serving
+
+BARE = "tests.serving.gunicorn.bare:application"
+
+
+def echo(client: Any, text: str = "hello") -> None:
+    client.send(text)
+    assert client.recv(timeout=deadline(10)) == text
+
+
+def close_code(client: Any) -> int:
+    with pytest.raises(ConnectionClosed) as closed:
+        client.recv(timeout=deadline(20))
+    assert closed.value.rcvd is not None
+    return int(closed.value.rcvd.code)
+
+
+class Visitor:
+    """Asks for a page again and again; what goes wrong is taken down."""
+
+    def __init__(self, server: Gunicorn) -> None:
+        self.answers = 0
+        self.faults: list[object] = []
+        self._server = server
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                status, _ = self._server.get("/common/plain/")
+                if status != 200:
+                    self.faults.append(status)
+            except OSError as error:
+                self.faults.append(error)
+            self.answers += 1
+
+    def __enter__(self) -> Visitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
+def test_pages_websockets_and_the_access_log(tmp_path: Path) -> None:
+    form = "%(m)s %(U)s%(q)s %(s)s %(B)s [%({x-test}i)s] [%({content-type}o)s]"
+    with serving(tmp_path, "--access-logfile", "-", "--access-logformat", form) as server:
+        assert server.get("/common/plain/?q=1", {"X-Test": "yes"})[0] == 200
+        with server.connect("/common/echo/") as client:
+            echo(client)
+        server.wait_logged("GET /common/plain/q=1 200 5 [yes] [text/html; charset=utf-8]")
+        server.wait_logged("GET /common/echo/ 101 ")
+        assert server.end() == 0
+        assert "Traceback" not in server.log()
+
+
+def test_a_worker_that_stops_sends_websockets_away_in_good_time(tmp_path: Path) -> None:
+    with serving(tmp_path, "--graceful-timeout", "8") as server:
+        with server.connect("/common/echo/") as one, server.connect("/common/echo/") as two:
+            for client in (one, two):
+                echo(client)
+            server.process.send_signal(signal.SIGTERM)
+            for client in (one, two):
+                echo(client)  # it is not cut off at once
+                assert close_code(client) == 1012
+        assert server.process.wait(deadline(20)) == 0
+        assert "Traceback" not in server.log()
+
+
+def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
+    """And a handshake that is under way is answered."""
+    with serving(tmp_path, "--graceful-timeout", "8") as server, ExitStack() as stack:
+        clients = [stack.enter_context(server.connect("/common/echo/")) for _ in range(30)]
+        late = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), deadline(10)))
+        fields = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE.items())
+        head = f"GET /common/echo/ HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode()
+        late.sendall(head[:-2])
+        for client in clients:
+            echo(client)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        late.sendall(head[-2:])
+        assert late.recv(1000).startswith(b"HTTP/1.1 101 ")
+        closed: list[float] = []
+
+        def wait(client: Any) -> None:
+            assert close_code(client) == 1012
+            closed.append(time.monotonic())
+
+        threads = [threading.Thread(target=wait, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(closed) == 30
+        closed.sort()
+        assert closed[-1] - closed[0] > 1
+        assert late.recv(1000).startswith(b"\x88\x16\x03\xf4server is restarting")
+
+
+def test_a_reload_loses_no_request(tmp_path: Path) -> None:
+    with serving(tmp_path, "--graceful-timeout", "8", workers=2) as server, Visitor(server) as visitor:
+        before = server.workers()
+        assert len(before) == 2
+        with server.connect("/common/echo/") as client:
+            echo(client)
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers() - before) == 2, 20, "new workers")
+            assert close_code(client) == 1012
+        with server.connect("/common/echo/") as client:
+            echo(client)
+        wait_until(lambda: not server.workers() & before, 20, "the old workers are gone")
+        answers = visitor.answers
+        wait_until(lambda: visitor.answers > answers + 10)
+    assert visitor.faults == []
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=2) as server:
+        before = server.workers()
+        os.kill(next(iter(before)), signal.SIGKILL)
+        wait_until(lambda: len(server.workers() - before) == 1, 10, "another worker")
+        wait_until(lambda: server.get("/common/plain/")[0] == 200)
+
+
+def test_a_blocked_worker_is_replaced_and_the_log_says_where_it_was(tmp_path: Path) -> None:
+    with serving(tmp_path, "--timeout", "2") as server:
+        before = server.workers()
+        with pytest.raises(OSError):  # noqa: PT011  the connection ends somehow
+            server.get("/common/spin/?seconds=30")
+        server.wait_logged("was blocked for 2 seconds, at:")
+        assert "in spin" in server.log()
+        wait_until(lambda: bool(server.workers() - before) and not server.workers() & before, 10, "another worker")
+        wait_until(lambda: _answers(server), 10, "it serves")
+
+
+def _answers(server: Gunicorn) -> bool:
+    try:
+        return server.get("/common/plain/")[0] == 200
+    except OSError:
+        return False
+
+
+def test_a_changed_file_reloads_the_worker(tmp_path: Path) -> None:
+    watched = tmp_path / "watched.txt"
+    watched.touch()
+    with serving(tmp_path, "--reload", "--reload-engine", "poll", "--reload-extra-file", str(watched)) as server:
+        before = server.workers()
+        with server.connect("/common/echo/") as client:
+            echo(client)
+            os.utime(watched, (time.time() + 10, time.time() + 10))
+            with pytest.raises(ConnectionClosed):
+                client.recv(timeout=deadline(20))
+        wait_until(lambda: bool(server.workers()) and not server.workers() & before, 20, "another worker")
+        wait_until(lambda: _answers(server), 20, "it serves")
+
+
+def test_hooks_of_requests(tmp_path: Path) -> None:
+    config = tmp_path / "conf.py"
+    config.write_text(
+        "def pre_request(worker, req): worker.log.info('before %s %s', req.method, req.path)\n"
+        "def post_request(worker, req, environ, resp): worker.log.info('after %s %s', req.uri, resp.status)\n"
+        "def post_worker_init(worker): worker.log.info('booted')\n"
+        "def worker_exit(server, worker): worker.log.info('left')\n"
+    )
+    with serving(tmp_path, "-c", str(config)) as server:
+        server.get("/common/plain/?x=1")
+        server.wait_logged("before GET /common/plain/")
+        server.wait_logged("after /common/plain/?x=1 200")
+        assert server.end() == 0
+        assert "booted" in server.log()
+        assert "left" in server.log()
+
+
+def test_max_requests(tmp_path: Path) -> None:
+    with serving(tmp_path, "--max-requests", "30", "--graceful-timeout", "2", workers=2) as server:
+        before = server.workers()
+        for _ in range(40):
+            with server.connect("/common/echo/") as client:
+                echo(client)
+        assert server.workers() == before
+        with Visitor(server) as visitor:
+            wait_until(lambda: not server.workers() & before and len(server.workers()) == 2, 30, "new workers")
+        assert visitor.faults == []
+        server.wait_logged("Autorestarting worker after current request.", 2)
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    with serving(tmp_path, "-b", f"unix:{path}"), socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(deadline(10))
+        sock.connect(str(path))
+        sock.sendall(b"GET /common/plain/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.1"])
+def test_an_application_without_django(tmp_path: Path, trusted: str) -> None:
+    options = ("--forwarded-allow-ips", trusted, "--env", "SCRIPT_NAME=/site")
+    with serving(tmp_path, *options, application=BARE) as server:
+        assert server.get("/site/a") == (200, "http /site /a")
+        scheme = "https" if trusted == "127.0.0.1" else "http"
+        assert server.get("/site/a", {"X-Forwarded-Proto": "https"}) == (200, f"{scheme} /site /a")
+        contradiction = {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}
+        assert server.get("/site/a", contradiction)[0] == (400 if scheme == "https" else 200)
+        assert server.end() == 0
+        assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--preload"], "preload_app can't be used with EventletWorker"),
+        (["--certfile", "x.pem", "--keyfile", "x.pem"], "EventletWorker serves no TLS"),
+    ],
+)
+def test_what_can_not_be(tmp_path: Path, options: list[str], says: str) -> None:
+    (tmp_path / "x.pem").touch()
+    with gunicorn(tmp_path, *(option.replace("x.pem", str(tmp_path / "x.pem")) for option in options)) as server:
+        assert server.process.wait(deadline(20)) != 0
+        assert says in server.log()
+
+
+def test_a_fast_stop_waits_for_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, server.connect("/common/echo/") as client:
+        echo(client)
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(deadline(10)) == 0
+        assert time.monotonic() - began < deadline(6)

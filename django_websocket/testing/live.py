@@ -21,6 +21,7 @@ from django.utils.functional import classproperty
 from .cases import WebSocketTestMixin
 from .control import Control
 from .databases import move_out_of_memory
+from .groups import groups_in_memory
 
 __all__ = ["WebSocketLiveServerTestCase"]
 
@@ -68,6 +69,7 @@ class WebSocketLiveServerTestCase(WebSocketTestMixin, TransactionTestCase):
         """Start the server. Raises RuntimeError, with its traceback, if it doesn't start."""
         super().setUpClass()
         cls.enterClassContext(modify_settings(ALLOWED_HOSTS={"append": cls.allowed_host}))
+        cls.enterClassContext(groups_in_memory())
         for alias in cls.databases:
             cls.enterClassContext(move_out_of_memory(alias))
         cls._live_server = _LiveServer(cls.host, cls.port)

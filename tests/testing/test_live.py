@@ -29,7 +29,7 @@ from tests.testing.conftest import PROJECT
 from tests.testing.test_runners import run, start
 
 
-@override_settings(**PROJECT, FIXED="by the class")
+@override_settings(**PROJECT, FIXED="by the class", WEBSOCKET_GROUPS={"BACKEND": "nowhere.Backend"})
 class LiveTests(WebSocketLiveServerTestCase):
     def test_views(self) -> None:
         assert self.live_server_url.startswith("http://localhost:")
@@ -72,6 +72,7 @@ class LiveTests(WebSocketLiveServerTestCase):
         assert _setting(f"{url}PASSING") == "None"
         assert _setting(f"{url}FIXED") == "by the class"
         assert "localhost" in _setting(f"{url}ALLOWED_HOSTS")
+        assert _setting(f"{url}WEBSOCKET_GROUPS") == "{'HISTORY': {}}"  # in memory
         apps = [*_apps(), "django.contrib.humanize"]
         with self.settings(INSTALLED_APPS=apps):
             assert "humanize" in _setting(f"{url}apps")

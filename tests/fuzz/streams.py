@@ -88,6 +88,8 @@ class Server:
     entries: list[AccessEntry] = field(default_factory=list)
     ended: int = 0
     request_timeout = 10.0
+    keep_alive = None
+    takes_websockets = True
     stopping = False
     disowned = False
 

@@ -22,7 +22,7 @@ from .head import Head, Refusal, approve_head, refuse_unfinished
 from .response import Response, refusal_bytes
 from .stream import Disconnected, Stream
 
-__all__ = ["KEEP_ALIVE_TIMEOUT", "AccessEntry", "HTTPConnection", "HTTPServer"]
+__all__ = ["AccessEntry", "HTTPConnection", "HTTPServer"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -61,8 +61,8 @@ class HTTPServer(Protocol):
     access_log: Callable[[AccessEntry], None] | None
     request_timeout: float
     """Seconds a client has to send a whole request head."""
-    keep_alive: float
-    """Seconds that an idle connection stays open."""
+    keep_alive: float | None
+    """Seconds that an idle connection stays open; None for :data:`KEEP_ALIVE_TIMEOUT`."""
     stopping: bool
     disowned: bool
     """Whether this process is a forked child of the one that serves."""
@@ -179,7 +179,7 @@ class HTTPConnection:
         received: bytes | bytearray = self._buffer
         self._buffer = b""
         scanned = 0
-        timeout = self._server.request_timeout
+        timeout, keep_alive = self._server.request_timeout, self._server.keep_alive
         wait_first = not deadline and not received
         if received and not deadline:
             deadline = self._stream.clock() + timeout
@@ -194,7 +194,8 @@ class HTTPConnection:
                     return refusal
                 scanned = len(received)
             try:
-                left = deadline - self._stream.clock() if deadline else self._server.keep_alive
+                idle = KEEP_ALIVE_TIMEOUT if keep_alive is None else keep_alive
+                left = deadline - self._stream.clock() if deadline else idle
                 data = self._stream.receive(RECEIVE_SIZE, left, wait_first=wait_first)
             except TimeoutError:
                 # A lone CRLF is what old clients send after a body (section 2.2), not the start of a request.

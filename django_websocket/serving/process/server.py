@@ -24,7 +24,7 @@ from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
 from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
-from ..http.connection import KEEP_ALIVE_TIMEOUT, AccessEntry, HTTPConnection
+from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
 from ..http.response import refusal_bytes
@@ -97,8 +97,8 @@ class Server(SocketObserver):
     ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with a
     :class:`ClosedEntry` for each closed websocket. ``max_connections`` defaults to WEBSOCKET_MAX_CONNECTIONS, capped by
     the limit on file descriptors (which is raised to its hard limit), and ``request_timeout`` (seconds) to
-    WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open. ``multiprocess`` means
-    that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
+    WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open (75). ``multiprocess``
+    means that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
     listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to release what the application
     holds per thread, such as Django's database connections.
     """
@@ -111,7 +111,7 @@ class Server(SocketObserver):
         access_log: Callable[[AccessEntry], None] | None = None,
         max_connections: int | None = None,
         request_timeout: float | None = None,
-        keep_alive: float = KEEP_ALIVE_TIMEOUT,
+        keep_alive: float | None = None,
         multiprocess: bool = False,
         shared_listeners: bool | None = None,
         on_connection_end: Callable[[], None] | None = None,

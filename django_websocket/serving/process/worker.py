@@ -14,7 +14,7 @@ from ...close_codes import CloseCode
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
 from ..green.outputs import protect_outputs
-from ..http.connection import KEEP_ALIVE_TIMEOUT, AccessEntry
+from ..http.connection import AccessEntry
 from .log_files import reopen_log_files
 from .os_signals import signals_to_hub
 from .server import Farewell, Server
@@ -54,7 +54,7 @@ class WorkerProcess:
         is_django = bool(settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE"))
         if not is_django:
             settings.configure()  # the limits are declared as settings, with defaults
-        keep_alive = KEEP_ALIVE_TIMEOUT if cfg.keepalive == GUNICORN_KEEPALIVE else float(cfg.keepalive)
+        keep_alive = None if cfg.keepalive == GUNICORN_KEEPALIVE else float(cfg.keepalive)
         limit = None if cfg.worker_connections == GUNICORN_CONNECTIONS else cfg.worker_connections
         self._server: Server = (SiteServer if is_django else Server)(
             behind_proxies(self._with_hooks(worker.wsgi), cfg),

@@ -384,7 +384,7 @@ class NoServer:
     application: Any = None
     access_log: Any = None
     request_timeout = deadline(60)
-    keep_alive = deadline(60)
+    keep_alive: float | None = None
     stopping = False
     disowned = False
     takes_websockets = True

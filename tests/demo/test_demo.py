@@ -132,6 +132,7 @@ class TestChat:
             for page in (ann, bob):
                 page.wait_for("document.getElementById('here').textContent === 'ann, bob'")
             speak(ann, "Hello, <b>Bob</b>")
+            wait_for_messages(bob, "annHello, <b>Bob</b>")
             speak(bob, "Grüße")
             for page in (ann, bob):
                 wait_for_messages(page, "annHello, <b>Bob</b>", "bobGrüße")

@@ -44,6 +44,9 @@ class Receiver(Protocol):
         Must be called before a later message of these groups is delivered.
         """
 
+    def fill_gaps(self) -> None:
+        """Read what could not be read before; to be called now and then by whoever delivers."""
+
     def names(self) -> list[str]:
         """The groups that have members in this process."""
 

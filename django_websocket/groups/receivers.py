@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ __all__ = ["Joined", "Receivers", "receivers"]
 
 logger = logging.getLogger("django_websocket")
 
+RETRY_SECONDS = 1.0
+"""Seconds until a history that could not be read is tried again."""
+
 _numbers = count(1)
 
 
@@ -63,6 +67,9 @@ class Receivers(SocketObserver):
         """Held while a message is handed out and receivers come or go; never while anything waits."""
         self._abandoned: deque[tuple[str, Subscriber]] = deque()
         self._overflowed: deque[str] = deque()
+        self._gaps: dict[str, str] = {}
+        """Groups whose history could not be read when it had to, and why it had to."""
+        self._next_try = 0.0
         self._backend: Backend | None = None
         self._config: GroupsConfig | None = None
 
@@ -78,14 +85,12 @@ class Receivers(SocketObserver):
     @property
     def backend(self) -> Backend:
         """That of ``WEBSOCKET_GROUPS``."""
-        backend = self._backend
-        if backend is None:
+        if self._backend is None:
+            made = load_backend(self.config)(self.config, self)  # not under the lock: it imports
             with self.lock:
                 if self._backend is None:
-                    self._backend = load_backend(self.config)(self.config, self)
-                backend = self._backend
-        assert backend is not None, "it was just made"
-        return backend
+                    self._backend = made
+        return self._backend
 
     def close_backend(self) -> None:
         """Close the backend; the next use makes another one."""
@@ -320,7 +325,8 @@ class Receivers(SocketObserver):
     def _fill(self, name: str, group: LocalGroup, reason: str, at_least: Position | None = None) -> None:
         """Hand out what the history has behind the last message.
 
-        If it can't be read, the next message tries again: none is handed out before its predecessors.
+        If it can't be read, the next message tries again, or :meth:`fill_gaps`: none is handed out before its
+        predecessors.
         """
         assert group.last is not None, "a group without history has no gaps to fill"
         if at_least is not None and at_least.epoch != group.last.epoch:
@@ -337,10 +343,24 @@ class Receivers(SocketObserver):
                     group.last = page.position
                     break
         except GroupsUnavailable as error:
-            logger.warning("Could not read the history of group %s, will retry: %s", name, error)
+            if name not in self._gaps:
+                logger.warning("Could not read the history of group %s, will retry: %s", name, error)
+            self._gaps[name] = reason
+            self._next_try = time.monotonic() + RETRY_SECONDS
             return
+        self._gaps.pop(name, None)
         if not complete:
             report_lost([name], reason)
+
+    def fill_gaps(self) -> None:
+        if not self._gaps or time.monotonic() < self._next_try:
+            return
+        for name, reason in list(self._gaps.items()):
+            group = self._groups.get(name)
+            if group is None or group.last is None:
+                del self._gaps[name]
+            else:
+                self._fill(name, group, reason)
 
     def _hand_out(self, group: LocalGroup, message: GroupMessage) -> None:
         with self.lock:

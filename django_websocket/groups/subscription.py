@@ -81,7 +81,7 @@ class Subscription:
         after = None if since is None else parse_position(since)
         if history is None and after is not None:
             self.complete = False
-        if history is not None:
+        if history is not None and messages:
             self._behind = after
         self._position = receivers.attach(self._name, self._link, history)
         if after is not None and history is not None:

@@ -29,6 +29,9 @@ class Recorder:
     def wait_for_room(self) -> None:
         self.pauses += 1
 
+    def fill_gaps(self) -> None:
+        pass
+
     def interrupted(self, names: Iterable[str], reason: str) -> None:
         self.interruptions.append(list(names))
 

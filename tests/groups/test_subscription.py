@@ -154,6 +154,14 @@ def test_since() -> None:
         assert not subscription.complete
 
 
+def test_notices_alone() -> None:
+    group = Group("room", history=10)
+    group.send("before")
+    with group.subscribe(since="0", presence=True, messages=False) as subscription:
+        group.send("after")
+        assert not subscription.has_messages()
+
+
 def test_one_that_was_forgotten_is_not_kept() -> None:
     subscription = Group("room").subscribe()
     Group("room").send("x")

@@ -131,8 +131,9 @@ class RedisBackend(Backend):
             logger.exception("Could not deliver a message to group %s", name)
 
     def batch_ended(self) -> None:
-        """Let members be served before there are more."""
+        """Let members be served before there are more. Comes every few seconds at least, with the answer to a PING."""
         self.receiver.wait_for_room()
+        self.receiver.fill_gaps()
 
     def restored(self, channels: list[bytes], seconds: float) -> None:
         """There may be gaps."""

@@ -39,8 +39,8 @@ class Gunicorn:
 
     def workers(self) -> set[int]:
         """The pids of the workers that there are now."""
-        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True)
-        return {int(pid) for pid in found.stdout.split()}
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return {int(pid) for pid in children.read_text().split()}
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         client: ClientConnection = connect(

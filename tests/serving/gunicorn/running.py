@@ -73,6 +73,7 @@ def gunicorn(
     (directory / "log").touch()
     site = {"directory": str(directory), "settings": settings or {}}
     env = {**os.environ, "TEST_SITE": json.dumps(site), "DJANGO_SETTINGS_MODULE": "tests.site.settings"}
+    env["HOME"] = str(directory)  # where gunicorn 27 puts a socket
     if application != DJANGO:
         del env["DJANGO_SETTINGS_MODULE"]
     command = [

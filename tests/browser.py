@@ -33,6 +33,10 @@ FLAGS = [
 ]
 
 
+class Navigated(AssertionError):
+    """The page was left while it was asked something."""
+
+
 class Page:
     """The browser's one tab."""
 
@@ -46,6 +50,8 @@ class Page:
         while True:
             answer = json.loads(self._devtools.recv(timeout=deadline(20)))
             if answer.get("id") == identifier:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise Navigated(answer["error"])
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
 
@@ -62,8 +68,15 @@ class Page:
         return result["result"].get("value")
 
     def wait_for(self, expression: str) -> None:
-        """Wait until a JavaScript expression is true."""
-        wait_until(lambda: bool(self.run(f"Boolean({expression})")), 20, expression)
+        """Wait until a JavaScript expression is true, on this page or another."""
+
+        def is_true() -> bool:
+            try:
+                return bool(self.run(f"Boolean({expression})"))
+            except Navigated:
+                return False
+
+        wait_until(is_true, 20, expression)
 
 
 @contextmanager

@@ -142,7 +142,8 @@ class TestChat:
             bob.wait_for("document.getElementById('here').textContent === 'bob'")
             ann.wait_for("document.getElementById('here').textContent === 'ann'")
             # Logging out elsewhere closes the websocket, and the page asks for a login.
-            bob.run("fetch('/logout/', {method: 'POST', body: new FormData(document.querySelector('header form'))})")
+            form = "new FormData(document.querySelector('header form'))"
+            bob.run(f"fetch('/logout/', {{method: 'POST', body: {form}}}), null")  # the page may be left before
             bob.wait_for("location.pathname === '/login/'")
 
 

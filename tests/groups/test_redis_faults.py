@@ -140,6 +140,33 @@ def test_a_frozen_server(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None
         backend.subscribe("another")
 
 
+def test_who_came_and_went_while_redis_was_away(server: Redis) -> None:
+    """Nothing of it was kept: what is recorded is compared with what is."""
+    ann, bob = {"name": "ann"}, {"name": "bob"}
+    with process(server.url) as (backend, recorder):
+        backend.subscribe("room")
+        recorder.groups = {"room": {1: ann}, "another": {1: None}}
+        backend.member_joined("room", 1, ann)
+        backend.member_joined("another", 1, None)
+        assert (backend.count("room"), backend.count("another")) == (1, 1)
+        with server.frozen():
+            recorder.groups = {"room": {2: bob}}
+            backend.member_left("room", 1, ann)
+            backend.member_left("another", 1, None)
+            backend.member_joined("room", 2, bob)
+            fails_in_time(lambda: backend.count("room"))
+
+        def is_known() -> bool:
+            try:
+                return backend.members("room") == [bob] and backend.count("another") == 0
+            except GroupsUnavailable:
+                return False
+
+        wait_until(is_known, 15, "it is known who is there")
+        wait_until(lambda: ("+", bob) in recorder.notices())
+        assert ("-", ann) in recorder.notices()
+
+
 def test_a_short_freeze_loses_nothing(server: Redis) -> None:
     with process(server.url) as (backend, recorder):
         backend.subscribe("room")

@@ -109,7 +109,17 @@ end
 return {epoch, string.format('%.0f', last), complete and 1 or 0, messages}
 """)
 
-UPDATE = Script("""
+_LIST = """
+-- List the process if it has members. KEYS: w p; ARGV: process
+if redis.call('EXISTS', KEYS[2]) == 1 then
+    redis.call('SADD', KEYS[1], ARGV[1])
+else
+    redis.call('SREM', KEYS[1], ARGV[1])
+end
+"""
+
+UPDATE = Script(
+    """
 -- Record members of a process, and tell. KEYS: w p c; ARGV: process, PUBLISH or SPUBLISH, then for each its number,
 -- '+' or '-', and its info ('' for none)
 for i = 3, #ARGV, 3 do
@@ -125,14 +135,12 @@ for i = 3, #ARGV, 3 do
         redis.call(ARGV[2], KEYS[3], kind .. ' - -\\n' .. info)
     end
 end
-if redis.call('EXISTS', KEYS[2]) == 1 then
-    redis.call('SADD', KEYS[1], ARGV[1])
-else
-    redis.call('SREM', KEYS[1], ARGV[1])
-end
-""")
+"""
+    + _LIST
+)
 
-SYNC = Script("""
+SYNC = Script(
+    """
 -- Make the members of a process what they are, and tell. KEYS: w p c; ARGV: process, PUBLISH or SPUBLISH, then for each
 -- its number and its info
 local now = {}
@@ -157,12 +165,9 @@ for number, info in pairs(now) do
         redis.call(ARGV[2], KEYS[3], '+ - -\\n' .. info)
     end
 end
-if redis.call('EXISTS', KEYS[2]) == 1 then
-    redis.call('SADD', KEYS[1], ARGV[1])
-else
-    redis.call('SREM', KEYS[1], ARGV[1])
-end
-""")
+"""
+    + _LIST
+)
 
 BURY = Script("""
 -- Remove the members of a process that has died, and tell. KEYS: w p c; ARGV: process, PUBLISH or SPUBLISH

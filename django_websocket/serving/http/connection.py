@@ -88,6 +88,7 @@ class HTTPConnection:
         "_buffer",
         "_environ",
         "_greenlet",
+        "_is_fresh",
         "_killed",
         "_lingers",
         "_peer",
@@ -103,6 +104,7 @@ class HTTPConnection:
         self._environ = base_environ
         self._buffer = b""
         self._greenlet: Any = None
+        self._is_fresh = True  # until its first request has come
         self._killed = False
         self._lingers = False
         self.idle = True
@@ -140,9 +142,12 @@ class HTTPConnection:
             acceptance, trailing = switch
             server.open_websocket(acceptance, self._stream.wire, self.address, trailing)
 
-    def end_if_idle(self) -> None:
-        """Close the connection unless a request is in progress; one that has just arrived is still answered."""
-        if self.idle:
+    def end_if_idle(self, *, spare_fresh: bool = False) -> None:
+        """Close the connection unless a request is in progress; one that has just arrived is still answered.
+
+        With ``spare_fresh``, leave a connection whose first request is perhaps on the way.
+        """
+        if self.idle and not (spare_fresh and self._is_fresh):
             try:
                 self._stream.wire.end_input()
             except OSError:
@@ -210,7 +215,7 @@ class HTTPConnection:
             else:
                 received = bytearray(received) if isinstance(received, bytes) else received
                 received += data
-        self.idle = False
+        self.idle = self._is_fresh = False
         raw = bytes(received)
         self._buffer = raw[end + 4 :]
         return approve_head(raw[: end + 4])

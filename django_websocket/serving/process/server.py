@@ -56,6 +56,9 @@ MAX_REFUSED = 128
 SPARE_DESCRIPTORS = 128
 """File descriptors reserved for databases, files and the like."""
 
+FRESH_SECONDS = 1.0
+"""Seconds that a patient server leaves to connections whose first request has not come when it stops."""
+
 KILL_SECONDS = 1.0
 """Seconds that killed views and requests get to clean up."""
 
@@ -208,8 +211,9 @@ class Server(SocketObserver):
             self._farewell = farewell or self._farewell
             for acceptor in self._acceptors:
                 acceptor.close(accept_pending=not self._shared)
-            for connection in list(self._connections):
-                connection.end_if_idle()
+            self._end_idle_connections(spare_fresh=self._farewell.is_patient)
+            if self._farewell.is_patient:
+                hub.schedule_call_global(FRESH_SECONDS, self._end_idle_connections)
             eventlet.spawn_n(self._shut_down_websockets)
         if self._timer is not None:
             self._timer.cancel()
@@ -218,6 +222,10 @@ class Server(SocketObserver):
             self._timer = hub.schedule_call_global(drain_timeout, self._kill)
         self.drain_deadline = None if drain_timeout is None else time.monotonic() + drain_timeout
         self._finish_if_drained()
+
+    def _end_idle_connections(self, *, spare_fresh: bool = False) -> None:
+        for connection in list(self._connections):
+            connection.end_if_idle(spare_fresh=spare_fresh)
 
     # Called by the connections
 

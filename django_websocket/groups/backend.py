@@ -9,6 +9,7 @@ called from any greenlet of the process, and from any native thread of a process
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -73,7 +74,7 @@ class Page:
         return len(self.messages) < PAGE_SIZE
 
 
-class Backend:
+class Backend(ABC):
     """Base class of backends.
 
     All methods that block do so for ``config.timeout`` seconds at most, and then raise :exc:`.GroupsUnavailable`.
@@ -83,30 +84,31 @@ class Backend:
         self.config = config
         self.receiver = receiver
 
+    @abstractmethod
     def publish(self, message: GroupMessage, history: History | None) -> None:
         """Carry ``message`` to all processes that have subscribed to its group, this one included.
 
         With ``history`` it gets the group's next position and is kept. One attempt: if this raises, nobody knows
         whether it was sent.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def subscribe(self, name: str) -> None:
         """Deliver the messages of a group from now on.
 
         Blocks until that is so, and all messages that were published before have been delivered. Called for a group
         that is subscribed already, too.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def listen(self, name: str) -> None:
         """Subscribe soon, without blocking or raising."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unsubscribe(self, name: str) -> None:
         """Stop, without blocking or raising."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_history(self, name: str, after: Position | None, *, trusted: bool = False) -> Page:
         """Return what the group's history has behind ``after``, or from its beginning if it doesn't know that place.
 
@@ -115,31 +117,31 @@ class Backend:
         ``trusted`` says that ``after`` was delivered by this backend: if the group's positions are behind it, its store
         has gone back in time, and positions must start again.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def member_joined(self, name: str, number: int, info: Any) -> None:
         """Record a member of this process, without blocking or raising; a known one only gets another ``info``.
 
         Unless ``info`` is None, deliver a notice to everyone.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def member_left(self, name: str, number: int, info: Any) -> None:
         """Remove a member of this process, without blocking or raising."""
-        raise NotImplementedError
 
+    @abstractmethod
     def members(self, name: str) -> list[Any]:
         """The infos of the members, in all processes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self, name: str) -> int:
         """The number of members, in all processes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Finish what is pending, for ``config.timeout`` seconds at most, and end all connections and threads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self) -> None:
         """In a forked child: drop what belongs to the parent. Must not use it."""
 

@@ -1,4 +1,4 @@
-"""A worker for gunicorn 23 to 27: its processes, our server.
+"""A worker for gunicorn (tested with 23 and 27): its processes, our server.
 
 ``gunicorn -k django_websocket.serving.gunicorn.EventletWorker -w 4 mysite.wsgi``. gunicorn's master imports this
 module, and must stay unpatched: nothing of eventlet or Django is imported here before the fork.

@@ -117,13 +117,12 @@ class Presence:
                 if self._next_beat <= time.monotonic():
                     self._beat()
                 failing = False
-            except GroupsUnavailable as error:
+            except Exception as error:
                 if not failing and not self._is_closed:
-                    logger.warning("Could not record who is in which group, will retry: %s", error)
+                    unexpected = not isinstance(error, GroupsUnavailable)
+                    text = "Could not record who is in which group, will retry: %s"
+                    logger.warning(text, error, exc_info=unexpected)
                 failing = True
-                time.sleep(1)
-            except Exception:
-                logger.exception("Could not record who is in which group, will retry")
                 time.sleep(1)
 
     def flush(self) -> None:

@@ -259,7 +259,7 @@ class Server(SocketObserver):
             return
         self.websockets.add(websocket)
         if self.stopping:
-            patience = random.uniform(0, self._farewell.spread)
+            patience = self._farewell.delay + random.uniform(0, self._farewell.spread)
             eventlet.hubs.get_hub().schedule_call_global(patience, self._shut_down, websocket)
 
     def socket_closed(self, websocket: WebSocket) -> None:

@@ -60,6 +60,7 @@ LAYERS = [
     "serving.green",
     "serving.patch",
     "serving.wire",
+    "serving.tls",
     "serving.http",
     "serving.sockets",
     "serving.process",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
@@ -16,7 +17,8 @@ import trustme
 from django_websocket.channel import Channel
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.sockets.channel import EventletChannel
-from django_websocket.serving.wire import TLSWire, Wire
+from django_websocket.serving.tls import TLS
+from django_websocket.serving.wire import Wire
 from django_websocket.testing.memory import MemoryScheduler
 from django_websocket.testing.memory import connect as connect_in_memory
 from tests.deadlines import deadline
@@ -103,15 +105,16 @@ class EventletWorld:
         return server, client
 
     def connect(self) -> tuple[Channel, Peer]:
-        server, client = self._pair()
-        for sock in (server, client):
+        wire, client = self._connect()
+        for sock in (wire.sock, client):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setblocking(False)
             self._open.append(sock)
-        return EventletChannel(self._wire(server)), SocketPeer(client)
+        return EventletChannel(wire), SocketPeer(client)
 
-    def _wire(self, sock: socket.socket) -> Wire:
-        return Wire(sock)
+    def _connect(self) -> tuple[Wire, socket.socket]:
+        server, client = self._pair()
+        return Wire(server), client
 
     def spawn(self, function: Callable[..., object], *args: Any) -> Any:
         return eventlet.spawn(function, *args)
@@ -145,17 +148,21 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 class TLSWorld(EventletWorld):
-    def _pair(self) -> tuple[socket.socket, socket.socket]:
-        server, client = super()._pair()
+    def _connect(self) -> tuple[Wire, socket.socket]:
+        server, client = self._pair()
         for_server, for_client = contexts()
+        server.setblocking(False)
+        wire = TLS(lambda: for_server).wire(server)
         with ThreadPoolExecutor(1) as thread:
-            wrapped = thread.submit(for_server.wrap_socket, server, server_side=True)
-            tls_client = for_client.wrap_socket(client, server_hostname="localhost")
-            return wrapped.result(deadline(10)), tls_client
-
-    def _wire(self, sock: socket.socket) -> Wire:
-        assert isinstance(sock, ssl.SSLSocket)
-        return TLSWire(sock)
+            wrapped = thread.submit(for_client.wrap_socket, client, server_hostname="localhost")
+            until = time.monotonic() + deadline(10)
+            while time.monotonic() < until:
+                try:
+                    wire.shake_hands()
+                    break
+                except BlockingIOError:
+                    select.select([server], [server] if wire.has_unsent else [], [], deadline(10))
+            return wire, wrapped.result(deadline(10))
 
 
 @pytest.fixture(params=["memory", "eventlet", "tls"])

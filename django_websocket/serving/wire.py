@@ -22,8 +22,17 @@ else:
 __all__ = ["TLSWire", "Wire"]
 
 
+FILL_SIZE = 64 * 1024
+"""Bytes of TLS records that are received at a time."""
+
 RECORD_SIZE = 16 * 1024
-"""Maximum bytes in one TLS record (RFC 8446, section 5.1)."""
+"""Maximum bytes of data in a TLS record (RFC 8446, section 5.1)."""
+
+SEND_SIZE = 4 * RECORD_SIZE
+"""Bytes that are encrypted at a time."""
+
+MAX_ANSWERS = 64 * 1024
+"""Bytes that TLS itself may have to say to a client that doesn't read."""
 
 
 class Wire:
@@ -84,45 +93,173 @@ class Wire:
 
 
 class TLSWire(Wire):
-    """The same over TLS: an unpatched SSLSocket. Its handshake is done, or continues in the first calls."""
+    """The same over TLS. ``make_object`` returns the server's side between two memory buffers.
 
-    __slots__ = ()
+    OpenSSL works in memory, and this class moves what it reads and writes: one system call then brings many records,
+    and no socket of the standard library's ``ssl``, which eventlet patches, is involved. What ``send`` has not sent of
+    its data must be what the next call begins with: it may be encrypted already.
+    """
 
-    def __init__(self, sock: ssl.SSLSocket) -> None:
+    __slots__ = ("_ahead", "_encrypted", "_incoming", "_is_reset", "_outgoing", "_tls", "_unsent")
+
+    def __init__(self, sock: socket.socket, make_object: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]):
         super().__init__(sock)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = make_object(self._incoming, self._outgoing)
+        self._unsent = memoryview(b"")  # records that the kernel has not taken
+        self._encrypted = 0  # bytes of data in them, which send() has not reported yet
+        self._is_reset = False
+        self._ahead = b""  # received to see whether the client has left
         self.receive = self._receive
         self.send = self._send
 
+    def shake_hands(self) -> None:
+        """Continue the handshake. Raises BlockingIOError until it is done, and ssl.SSLError if it fails.
+
+        A blocked one waits for the socket to become writable if :attr:`has_unsent`, otherwise to become readable.
+        """
+        while True:
+            self._flush()
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending:
+                    continue
+                self._fill()
+            except ssl.SSLError:
+                self._flush_quietly()  # an alert
+                raise
+            else:
+                self._flush_quietly()  # session tickets
+                return
+
+    @property
+    def client_certificate(self) -> bytes | None:
+        """The client's verified certificate (DER); None if it sent none."""
+        return self._tls.getpeercert(binary_form=True)
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the kernel has not taken all that OpenSSL has written."""
+        return bool(self._unsent)
+
     @property
     def has_pending(self) -> bool:
-        return bool(self.sock.pending())  # type: ignore[attr-defined]  # SSLSocket has it
+        return bool(self._ahead or self._incoming.pending or self._tls.pending())
+
+    def has_left(self) -> bool:
+        if self._ahead:
+            return False
+        try:
+            self._ahead = self._receive(1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return not self._ahead
 
     def _receive(self, size: int) -> bytes:
-        try:
-            return self.sock.recv(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-            raise BlockingIOError from error
-
-    def _send(self, data: bytes | memoryview, flags: int = 0) -> int:
-        # Record by record: given more, OpenSSL reports no progress until the last byte is out.
-        view = memoryview(data)
-        sent = 0
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
         while True:
             try:
-                sent += self.sock.send(view[sent : sent + RECORD_SIZE])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-                if sent:
-                    return sent
-                raise BlockingIOError from error
-            if sent == len(view):
-                return sent
+                data = self._tls.read(size)
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending:
+                    self._answer()
+                self._fill()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+            except ssl.SSLError:
+                self._flush_quietly()  # an alert
+                raise
+            else:
+                break
+        return self._receive_more(data, size) if self._incoming.pending else data
+
+    def _receive_more(self, data: bytes, size: int) -> bytes:
+        """Add the records that have come along with the first one's ``data``."""
+        parts = [data]
+        left = size - len(data)
+        try:
+            while data and left > 0 and self._incoming.pending:
+                data = self._tls.read(left)
+                parts.append(data)
+                left -= len(data)
+        except ssl.SSLError:
+            pass  # an incomplete record, or what the next call will raise
+        return b"".join(parts)
+
+    def _answer(self) -> None:
+        """Send what the protocol itself wants to say, such as a key update (RFC 8446, section 4.6.3)."""
+        self._flush_quietly()
+        if len(self._unsent) > MAX_ANSWERS:
+            raise ConnectionResetError("the client asks TLS for answers and doesn't read them")
+
+    def _fill(self) -> None:
+        data = self.sock.recv(FILL_SIZE)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _send(self, data: bytes | memoryview, flags: int = 0) -> int:
+        view = memoryview(data)
+        done = 0
+        while True:
+            try:
+                self._flush()
+            except BlockingIOError:
+                # Only whole records are of use to the client; they are a little longer than their data.
+                records = -(-len(self._unsent) // RECORD_SIZE)
+                progress = max(0, self._encrypted - records * RECORD_SIZE)
+                self._encrypted -= progress
+                done += progress
+                if done:
+                    return done
+                raise
+            done += self._encrypted
+            self._encrypted = 0
+            if done >= len(view):
+                return done
+            self._encrypted = self._tls.write(view[done : done + SEND_SIZE])
+
+    def _flush(self) -> None:
+        """Send all that OpenSSL has written; raises BlockingIOError if the kernel doesn't take it."""
+        if self._outgoing.pending:
+            written = self._outgoing.read()
+            self._unsent = memoryview(b"".join((self._unsent, written)) if self._unsent else written)
+        while self._unsent:
+            self._unsent = self._unsent[self.sock.send(self._unsent) :]
+
+    def _flush_quietly(self) -> None:
+        try:
+            self._flush()
+        except OSError:
+            pass
 
     def send_file(self, fd: int, offset: int, count: int) -> int:
-        return self._send(os.pread(fd, min(count, 65536), offset))
+        return self._send(os.pread(fd, min(count, SEND_SIZE), offset))
 
     def shut_down(self) -> None:
-        try:
-            self.sock.unwrap()  # type: ignore[attr-defined]  # sends close_notify (RFC 8446, section 6.1)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass  # already in progress; the client's close_notify is read like other input
+        self._say_goodbye()
         self.sock.shutdown(socket.SHUT_WR)
+
+    def reset_on_close(self) -> None:
+        self._is_reset = True
+        super().reset_on_close()
+
+    def close(self) -> None:
+        if not self._is_reset:
+            self._say_goodbye()
+        super().close()
+
+    def _say_goodbye(self) -> None:
+        """Send close_notify (RFC 8446, section 6.1), by which the client knows that nothing is missing."""
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            pass  # SSLWantReadError: the client's own, if any, is read like other input
+        self._flush_quietly()

@@ -56,6 +56,7 @@ class Wire:
         self._pieces = pieces[::-1]
         self.sent = b""
         self.closed = False
+        self.has_pending = False
 
     def receive(self, size: int) -> bytes:
         if not self._pieces:
@@ -89,6 +90,7 @@ class Server:
     ended: int = 0
     request_timeout = 10.0
     keep_alive = None
+    tls = None
     takes_websockets = True
     stopping = False
     disowned = False

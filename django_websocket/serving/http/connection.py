@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import ssl  # only for its exceptions and a conversion, which patching leaves alone
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from greenlet import GreenletExit, getcurrent
 from ...channel import Acceptance, Upgrade
 from ..green import eventlet
 from ..green.forks import leave
+from ..tls import TLS
 from ..wire import Wire
 from .body import RequestBody
 from .environ import make_environ
@@ -31,6 +33,9 @@ KEEP_ALIVE_TIMEOUT = 75.0
 60 s), so the proxy closes first and never sends a request into a closing connection."""
 
 RECEIVE_SIZE = 16 * 1024
+
+HANDSHAKE_RECORD = b"\x16"
+"""The first byte that a TLS client sends (RFC 8446, section 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class HTTPServer(Protocol):
     """Seconds a client has to send a whole request head."""
     keep_alive: float | None
     """Seconds that an idle connection stays open; None for :data:`KEEP_ALIVE_TIMEOUT`."""
+    tls: TLS | None
+    """What connections are encrypted with; None if they aren't."""
     stopping: bool
     disowned: bool
     """Whether this process is a forked child of the one that serves."""
@@ -161,6 +168,8 @@ class HTTPConnection:
 
     def _serve(self) -> Switch | None:
         deadline = self._stream.clock() + self._server.request_timeout
+        if self._server.tls is not None and not self._start_tls(self._server.tls, deadline):
+            return None
         while True:
             head = self._read_head(deadline)
             if head is None:
@@ -178,6 +187,24 @@ class HTTPConnection:
             if self._buffer:
                 # So that a pipelining client doesn't starve the others.
                 eventlet.sleep(0)
+
+    def _start_tls(self, tls: TLS, deadline: float) -> bool:
+        """Shake hands, which is part of the time that a request may take; False if the client speaks no TLS."""
+        stream = self._stream
+        first = stream.peek(deadline - stream.clock())
+        if first != HANDSHAKE_RECORD:
+            if first.isalpha():
+                self._refuse(Refusal(400, "This port takes TLS only: use https:// or wss://."))
+            return False
+        wire = tls.wire(stream.wire.sock)
+        try:
+            stream.shake_hands(wire, deadline - stream.clock())
+        except ssl.SSLError as error:
+            logger.info("TLS handshake with %s failed: %s", self.address, error.reason or error)
+            return False
+        if tls.asks_for_certificate:
+            self._environ = self._environ | _identity(wire.client_certificate)
+        return True
 
     def _read_head(self, deadline: float) -> Head | Refusal | None:
         """Return the next request head, None if there is none. A ``deadline`` of 0 starts at the first byte."""
@@ -352,6 +379,13 @@ class HTTPConnection:
                 access_log(AccessEntry(method, target, protocol, status, sent, duration, self.address, **more))
             except Exception:
                 logger.exception("access log failed")
+
+
+def _identity(certificate: bytes | None) -> dict[str, str]:
+    """Return the variables by which Apache's mod_ssl tells who the client is."""
+    if certificate is None:
+        return {"SSL_CLIENT_VERIFY": "NONE"}
+    return {"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(certificate)}
 
 
 def _abort_upgrade(upgrade: Upgrade) -> None:

@@ -15,16 +15,17 @@ from .head import Head
 __all__ = ["base_environ", "make_environ"]
 
 
-def base_environ(server_name: str, server_port: str, *, multiprocess: bool) -> dict[str, Any]:
-    """Return the part of the environ that all requests on a listener share."""
+def base_environ(server_name: str, server_port: str, *, multiprocess: bool, is_secure: bool = False) -> dict[str, Any]:
+    """Return the part of the environ that all requests on a listener share. ``is_secure``: TLS ends here."""
     return {
+        **({"HTTPS": "on"} if is_secure else {}),
         "SCRIPT_NAME": "",
         "SERVER_NAME": server_name,
         "SERVER_PORT": server_port,
         "SERVER_SOFTWARE": "django-websocket",
         "wsgi.version": (1, 0),
-        # TLS ends at a proxy; SECURE_PROXY_SSL_HEADER tells Django about it.
-        "wsgi.url_scheme": "http",
+        # If TLS ends at a proxy, SECURE_PROXY_SSL_HEADER tells Django about it.
+        "wsgi.url_scheme": "https" if is_secure else "http",
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": multiprocess,

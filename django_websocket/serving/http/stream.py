@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from greenlet import getcurrent
 
 from ..green import eventlet
 from ..green.stalls import meter_of
-from ..wire import Wire
+from ..wire import TLSWire, Wire
+
+if TYPE_CHECKING:
+    import socket
+else:
+    socket = eventlet.patcher.original("socket")
 
 __all__ = ["Disconnected", "Stream"]
 
@@ -48,6 +54,34 @@ class Stream:
         """What deadlines are measured with; see :attr:`.StallMeter.clock`."""
         self.ended = False
 
+    def peek(self, timeout: float) -> bytes:
+        """Return the first byte that the client sends, and leave it; ``b""`` if it has left. Raises as receive()."""
+        deadline = self.clock() + timeout
+        while True:
+            try:
+                return self.wire.sock.recv(1, socket.MSG_PEEK)
+            except (BlockingIOError, InterruptedError):
+                self._wait(self._left(deadline), read=True)
+
+    def shake_hands(self, wire: TLSWire, timeout: float) -> None:
+        """Go on with ``wire`` once its handshake is done. Raises ssl.SSLError if it fails, otherwise as receive()."""
+        deadline = self.clock() + timeout
+        self.wire = wire
+        while True:
+            try:
+                wire.shake_hands()
+                return
+            except (BlockingIOError, InterruptedError):
+                is_writing = wire.has_unsent
+                self._wait(self._left(deadline), read=not is_writing, write=is_writing)
+
+    def _left(self, deadline: float) -> float:
+        """Return the seconds until ``deadline``; raises TimeoutError if there are none."""
+        left = deadline - self.clock()
+        if left <= 0:
+            raise TimeoutError("timed out waiting for the client")
+        return left
+
     def receive(self, size: int, timeout: float, *, wait_first: bool = False, weight: int = 1) -> bytes:
         """Return at most ``size`` bytes, ``b""`` at the end of the stream.
 
@@ -59,18 +93,16 @@ class Stream:
             self._yield()
         deadline = self.clock() + timeout
         while True:
-            if not wait_first:
+            if not wait_first or self.wire.has_pending:
                 try:
                     data = self.wire.receive(size)
                     self._received_since_yield += weight * len(data)
                     return data
                 except (BlockingIOError, InterruptedError):
-                    timeout = deadline - self.clock()
+                    pass
             wait_first = False
-            if timeout <= 0:
-                raise TimeoutError("timed out waiting for the client")
             self._received_since_yield = 0
-            self._wait(timeout, read=True)
+            self._wait(self._left(deadline), read=True)
 
     def send(self, data: bytes, flags: int = 0) -> None:
         """Send all of ``data``, blocking until the kernel has it. Raises :exc:`Disconnected`."""

@@ -30,6 +30,7 @@ from ..http.head import Refusal
 from ..http.response import refusal_bytes
 from ..http.stream import Stream
 from ..sockets.channel import EventletChannel
+from ..tls import TLS
 from ..wire import Wire
 from .acceptor import Acceptor
 
@@ -52,6 +53,9 @@ websockets stay with the process that accepted them."""
 
 MAX_REFUSED = 128
 """Refused connections that may linger at a time; further ones are closed without a response."""
+
+REFUSED_HANDSHAKE_SECONDS = 2.0
+"""Seconds that a refused client gets for the TLS handshake, without which it can't be told."""
 
 SPARE_DESCRIPTORS = 128
 """File descriptors reserved for databases, files and the like."""
@@ -100,8 +104,8 @@ class Server(SocketObserver):
     ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with a
     :class:`ClosedEntry` for each closed websocket. ``max_connections`` defaults to WEBSOCKET_MAX_CONNECTIONS, capped by
     the limit on file descriptors (which is raised to its hard limit), and ``request_timeout`` (seconds) to
-    WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open (75). ``multiprocess``
-    means that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
+    WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open (75). With ``tls``,
+    connections are encrypted. ``multiprocess`` means that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
     listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to release what the application
     holds per thread, such as Django's database connections.
     """
@@ -115,6 +119,7 @@ class Server(SocketObserver):
         max_connections: int | None = None,
         request_timeout: float | None = None,
         keep_alive: float | None = None,
+        tls: TLS | None = None,
         multiprocess: bool = False,
         shared_listeners: bool | None = None,
         on_connection_end: Callable[[], None] | None = None,
@@ -125,6 +130,7 @@ class Server(SocketObserver):
         self.max_connections = max_connections or _cap_to_descriptors(_setting("WEBSOCKET_MAX_CONNECTIONS"))
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.keep_alive = keep_alive
+        self.tls = tls
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
         self.stopping = False
@@ -161,7 +167,7 @@ class Server(SocketObserver):
             name, port = host, str(number)
             # Accepted sockets inherit it. Output is already batched, so Nagle's algorithm would only delay it.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        environ = base_environ(name, port, multiprocess=self._multiprocess)
+        environ = base_environ(name, port, multiprocess=self._multiprocess, is_secure=self.tls is not None)
 
         def take(sock: socket.socket, address: Any) -> None:
             self._take(sock, address, environ)
@@ -335,6 +341,8 @@ class Server(SocketObserver):
 
     def _send_503(self, stream: Stream) -> None:
         try:
+            if self.tls is not None:
+                stream.shake_hands(self.tls.wire(stream.wire.sock), REFUSED_HANDSHAKE_SECONDS)
             # A single attempt: these few bytes fit into a new socket's buffer.
             stream.wire.send(refusal_bytes(Refusal(503, "Too many connections.")))
             stream.linger()

@@ -18,6 +18,7 @@ from django_websocket.serving.http import connection
 from django_websocket.serving.http.connection import HTTPConnection
 from django_websocket.serving.http.head import Head
 from django_websocket.serving.patch import eventlet
+from django_websocket.serving.tls import TLS
 from django_websocket.serving.wire import Wire
 from tests.deadlines import deadline, wait_until
 
@@ -385,6 +386,7 @@ class NoServer:
     access_log: Any = None
     request_timeout = deadline(60)
     keep_alive: float | None = None
+    tls: TLS | None = None
     stopping = False
     disowned = False
     takes_websockets = True

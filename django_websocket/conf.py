@@ -46,6 +46,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_restart_code(value: object) -> bool:
+    return value in (1001, 1012)
+
+
 def _is_strings(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) and v for v in value)
 
@@ -215,6 +219,13 @@ SETTINGS: dict[str, Setting] = {
             _is_seconds_or_none,
             "a number of seconds",
             "Seconds that views and requests have to finish when the server stops.",
+        ),
+        Setting(
+            "WEBSOCKET_RESTART_CODE",
+            1012,
+            _is_restart_code,
+            "1012 or 1001",
+            "Close code with which a worker of gunicorn's sends its websockets away: service restart or going away.",
         ),
         Setting(
             "WEBSOCKET_BLOCKING_WARNING",

@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, Protocol
 
 import pytest
-import trustme
 
 from django_websocket.channel import Channel
 from django_websocket.serving.patch import eventlet
@@ -21,6 +20,7 @@ from django_websocket.serving.tls import TLS
 from django_websocket.serving.wire import Wire
 from django_websocket.testing.memory import MemoryScheduler
 from django_websocket.testing.memory import connect as connect_in_memory
+from tests.certificates import authority, client_context
 from tests.deadlines import deadline
 
 
@@ -138,23 +138,19 @@ class EventletWorld:
 
 
 @cache
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server)
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(client)
-    return server, client
+def server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert("localhost").configure_cert(context)
+    return context
 
 
 class TLSWorld(EventletWorld):
     def _connect(self) -> tuple[Wire, socket.socket]:
         server, client = self._pair()
-        for_server, for_client = contexts()
         server.setblocking(False)
-        wire = TLS(lambda: for_server).wire(server)
+        wire = TLS(server_context).wire(server)
         with ThreadPoolExecutor(1) as thread:
-            wrapped = thread.submit(for_client.wrap_socket, client, server_hostname="localhost")
+            wrapped = thread.submit(client_context().wrap_socket, client, server_hostname="localhost")
             until = time.monotonic() + deadline(10)
             while time.monotonic() < until:
                 try:

@@ -6,14 +6,20 @@ module, and must stay unpatched: nothing of eventlet or Django is imported here 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
+
+if TYPE_CHECKING:
+    from .tls import TLS
 
 __all__ = ["EventletWorker"]
 
@@ -24,24 +30,49 @@ MAY_NOT_PRELOAD = (
 
 PROXY_PROTOCOL = "proxy_protocol can't be used with EventletWorker: let the proxy send X-Forwarded-For."
 
-NO_TLS = "EventletWorker serves no TLS: leave it to the proxy in front (nginx, HAProxy, Caddy)."
+NO_HTTP_2 = "EventletWorker speaks HTTP/1.1 only: leave HTTP/2 to the proxy in front (nginx, HAProxy, Caddy)."
+
+NO_UWSGI = "EventletWorker doesn't speak the uwsgi protocol: use proxy_pass rather than uwsgi_pass in nginx."
+
+NOBODY_TO_TRUST = "cert_reqs needs ca_certs, the certificates that sign those of clients."
 
 
 def refusal(cfg: Any) -> str | None:
     """Why the worker can't work with gunicorn's configuration; None if it can."""
     if cfg.preload_app:
         return MAY_NOT_PRELOAD
-    if cfg.is_ssl:
-        return NO_TLS
     if cfg.proxy_protocol and cfg.proxy_protocol != "off":
         return PROXY_PROTOCOL
+    options = cfg.settings  # of which older versions have fewer
+    if "http_protocols" in options and {"h2", "h3"} & set(cfg.http_protocols or ()):
+        return NO_HTTP_2
+    if "http2_cleartext" in options and cfg.http2_cleartext != "off":
+        return NO_HTTP_2
+    if "protocol" in options and cfg.protocol != "http":
+        return NO_UWSGI
+    if cfg.is_ssl and cfg.cert_reqs and not cfg.ca_certs and not _sets_context(cfg):
+        return NOBODY_TO_TRUST
+    if cfg.is_ssl:
+        try:
+            ssl_context(cfg)
+        except (OSError, ValueError) as error:
+            return f"The certificate can't be used: {error}"
     return None
+
+
+def _sets_context(cfg: Any) -> bool:
+    """Whether there is an ``ssl_context`` hook, which decides alone."""
+    setting = cfg.settings["ssl_context"]
+    return bool(setting.get() is not setting.default)
 
 
 class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     """Serves HTTP and websockets on green threads."""
 
     wsgi: Any
+    tls: TLS | None = None
+
+    _turn: ClassVar[BinaryIO | None] = None
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -49,6 +80,29 @@ class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         if (reason := refusal(cfg)) is not None:
             log.critical(reason)
             sys.exit(1)
+        EventletWorker._turn = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the master lives
+
+    @property
+    def age(self) -> int:
+        """The number of this worker. In the master's eyes, one whose turn it is to leave is the oldest."""
+        return 0 if os.fstat(self.tmp.fileno()).st_size else self._age
+
+    @age.setter
+    def age(self, number: int) -> None:
+        self._age = number
+
+    def take_turn(self) -> bool:
+        """Become the worker that leaves next, if no other one is; the turn ends with the process.
+
+        From then on the master, which sends its oldest worker away when it has one too many, will choose this one.
+        """
+        assert EventletWorker._turn is not None, "the master has checked the configuration"
+        try:
+            fcntl.lockf(EventletWorker._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        os.write(self.tmp.fileno(), b"leaves")
+        return True
 
     def init_process(self) -> None:
         """Patch this process, then load the application and run."""
@@ -58,6 +112,11 @@ class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         from .patch import patch
 
         patch()
+        if self.cfg.is_ssl:
+            from .tls import TLS
+
+            # Now, because gunicorn's base class gives up the rights of a user who may read the key.
+            self.tls = TLS(lambda: ssl_context(self.cfg))
         super().init_process()
 
     def run(self) -> None:

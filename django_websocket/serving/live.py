@@ -106,7 +106,7 @@ def main() -> None:
     got_request_exception.connect(print_exception)
     control.send(None)
     eventlet.spawn(follow, control, server)
-    with operator_signals(lambda: server.stop(drain_timeout=DRAIN_TIMEOUT), until_exit=True):
+    with operator_signals(lambda _: server.stop(drain_timeout=DRAIN_TIMEOUT), until_exit=True):
         server.serve()
         end_children(lambda: server.drain_deadline)
     guard_exit()

@@ -30,7 +30,7 @@ def main() -> None:
     server = SiteServer(get_wsgi_application(), [listener])
     running_server.server = server
     print(listener.getsockname()[1], flush=True)
-    with operator_signals(lambda: server.stop(drain_timeout=2), until_exit=True):
+    with operator_signals(lambda _: server.stop(drain_timeout=2), until_exit=True):
         server.serve()
         end_children(lambda: server.drain_deadline)
     guard_exit()

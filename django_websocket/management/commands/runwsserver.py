@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentTypeError
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
 from ...serving.green.outputs import protect_outputs
 from ...serving.patch import is_patched
@@ -31,6 +32,8 @@ NOT_PATCHED = (
 
 MAX_PORT = 65535
 
+MAX_WORKERS = 1024
+
 RELOAD_DRAIN = 1.0
 """Seconds that views and requests have to finish before a reload; short, because a developer is waiting."""
 
@@ -41,6 +44,13 @@ def _socket_mode(text: str) -> int:
     if not 0 <= mode <= 0o777:
         raise ArgumentTypeError(f"not permissions in octal: {text!r}")
     return mode
+
+
+def _number(text: str) -> int:
+    """Return a positive number."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MAX_WORKERS):
+        raise ArgumentTypeError(f"not a number from 1 to {MAX_WORKERS}: {text!r}")
+    return int(text)
 
 
 class Command(Runserver):
@@ -68,6 +78,25 @@ class Command(Runserver):
             type=_socket_mode,
             help="Permissions of the file of unix:path, in octal, such as 660. Default: what the umask leaves of 777.",
         )
+        parser.add_argument(
+            "--certificate",
+            metavar="FILE",
+            nargs="?",
+            const="",
+            help="Serve HTTPS, with the certificate chain in this file (PEM). Without a file: with one for"
+            " development, which browsers ask about; needs the package trustme.",
+        )
+        parser.add_argument(
+            "--key",
+            metavar="FILE",
+            help="The certificate's private key (PEM), if it isn't in the same file.",
+        )
+        parser.add_argument(
+            "--workers",
+            metavar="NUMBER",
+            type=_number,
+            help="Have gunicorn run so many processes, without reloading and without static files.",
+        )
         # If True, Django's run() would add its threading mix-in to our server.
         parser.set_defaults(use_threading=False)
 
@@ -81,11 +110,39 @@ class Command(Runserver):
         self.socket_mode: int | None = options["socket_mode"]
         if self.socket_mode is not None and not (self.endpoint or "").startswith("unix:"):
             raise CommandError("--socket-mode needs an address unix:path.")
+        self.certificate, self.key = self.find_certificate(options["certificate"], options["key"])
         super().handle(*args, **options)
+
+    def find_certificate(self, certificate: str | None, key: str | None) -> tuple[str | None, str | None]:
+        """Return the paths of certificate and key, which can be used; CommandError says why they can't."""
+        if certificate is None:
+            if key is not None:
+                raise CommandError("--key needs --certificate.")
+            return None, None
+        from ...serving.tls import read_certificate
+
+        try:
+            if not certificate:
+                if key is not None:
+                    raise CommandError("--key needs a file behind --certificate.")
+                from ...serving.runserver.self_signed import development_certificate
+
+                certificate = development_certificate()
+            read_certificate(certificate, key)
+        except ImportError as error:
+            raise CommandError(
+                "A certificate for development is made by the package trustme. Install it, or give a certificate:"
+                " --certificate FILE --key FILE."
+            ) from error
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        return certificate, key
 
     def run(self, **options: Any) -> None:
         """Serve, or start the process that does if this one is the supervisor or is not patched."""
         self.check_address()
+        if options["workers"] is not None:
+            self.run_workers(options["workers"], **options)
         if options["use_reloader"] and not reloading.is_reloading():
             sys.exit(reloading.supervise(self.patched_command_line()))
         if not is_patched():
@@ -97,6 +154,27 @@ class Command(Runserver):
             reloading.run_reloading(self.inner_run, self.stop_for_reload, self.remove_file, **options)
         else:
             self.inner_run(None, **options)
+
+    def run_workers(self, number: int, **options: Any) -> NoReturn:
+        """Check the project, then become gunicorn."""
+        from ...serving.runserver.workers import gunicorn_command
+
+        host = f"[{self.addr}]" if self._raw_ipv6 else self.addr
+        try:
+            command = gunicorn_command(
+                self.endpoint or f"{host}:{self.port}",
+                number,
+                socket_mode=self.socket_mode,
+                certificate=self.certificate,
+                key=self.key,
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if not options["skip_checks"]:
+            self.check(display_num_errors=True)
+        self.check_migrations()
+        connections.close_all()
+        reloading.start_again(command)
 
     def check_address(self) -> None:
         """Refuse what Django's command doesn't look at, and no socket can be bound to; CommandError says why."""
@@ -125,6 +203,8 @@ class Command(Runserver):
         self.server = RunserverServer(
             self.endpoint or (f"[{host}]:{port}" if ipv6 else f"{host}:{port}"),
             socket_mode=self.socket_mode,
+            certificate=self.certificate,
+            key=self.key,
             is_whole_process=self._called_from_command_line,
         )
         return self.server
@@ -141,7 +221,8 @@ class Command(Runserver):
         where = self.endpoint
         if where is None:
             host = f"[{self.addr}]" if self._raw_ipv6 else "0.0.0.0" if self.addr == "0" else self.addr
-            where = f"http://{host}:{server_port}/ and ws://{host}:{server_port}/"
+            secure = "s" if self.certificate is not None else ""
+            where = f"http{secure}://{host}:{server_port}/ and ws{secure}://{host}:{server_port}/"
         now = datetime.now().strftime("%B %d, %Y - %X")  # noqa: DTZ005  the developer's local time
         self.stdout.write(
             f"{now}\n"

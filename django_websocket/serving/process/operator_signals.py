@@ -3,7 +3,7 @@
 * SIGINT, SIGTERM: stop. The first one lets requests and views finish, the second one doesn't wait. For a server that is
   blocked, see :mod:`.os_signals`.
 * SIGHUP: the same if the process was started from a terminal, which has been closed. Otherwise reopen the log files, as
-  log rotation expects of daemons.
+  log rotation expects of daemons, and read the certificate again.
 * SIGUSR1: reopen the log files, as in nginx and gunicorn.
 * SIGUSR2: a warning. In nginx and gunicorn it replaces the program, which is not supported here.
 
@@ -41,11 +41,13 @@ CONTROLLING_TERMINAL = "/dev/tty"
 
 
 @contextmanager
-def operator_signals(stop: Callable[[], None], *, until_exit: bool) -> Iterator[None]:
+def operator_signals(
+    stop: Callable[[int], None], *, until_exit: bool, reload: Callable[[], None] | None = None
+) -> Iterator[None]:
     """While the context is open, only the operator's signals end the process; exceptions in views don't.
 
-    Enter it in the main thread. ``stop()`` is called in the hub for each stop signal. ``until_exit`` is passed to
-    :func:`.signals_to_hub`.
+    Enter it in the main thread. ``stop(signum)`` is called in the hub for each stop signal, and ``reload()`` in a
+    greenlet when the log files have been reopened. ``until_exit`` is passed to :func:`.signals_to_hub`.
     """
     count = 0
 
@@ -57,11 +59,11 @@ def operator_signals(stop: Callable[[], None], *, until_exit: bool) -> Iterator[
             if count < len(STOP_LINES):
                 eventlet.spawn_n(_log, logging.INFO, STOP_LINES[count], name)
             count += 1
-            stop()
+            stop(signum)
         elif signum == signal.SIGUSR2:
             eventlet.spawn_n(_log, logging.WARNING, "Received %s: ignored, this server can't replace its program", name)
         else:
-            eventlet.spawn_n(_reopen, name)
+            eventlet.spawn_n(_reopen, name, reload)
 
     stopping_signals, other_signals = signals_to_take()
     with (
@@ -101,9 +103,11 @@ def _has_terminal() -> bool:
     return True
 
 
-def _reopen(signal_name: str) -> None:
+def _reopen(signal_name: str, reload: Callable[[], None] | None) -> None:
     count = reopen_log_files()
     _log(logging.INFO, "Received %s: reopened %d log file%s", signal_name, count, "" if count == 1 else "s")
+    if reload is not None:
+        reload()
 
 
 def _log(level: int, line: str, *args: object) -> None:

@@ -60,6 +60,9 @@ REFUSED_HANDSHAKE_SECONDS = 2.0
 SPARE_DESCRIPTORS = 128
 """File descriptors reserved for databases, files and the like."""
 
+SPREAD_EACH = 0.05
+"""Seconds that each websocket adds to the time over which they are closed, up to the whole of it."""
+
 FRESH_SECONDS = 1.0
 """Seconds that a patient server leaves to connections whose first request has not come when it stops."""
 
@@ -83,8 +86,9 @@ class ClosedEntry:
 class Farewell:
     """How a server that stops closes its websockets.
 
-    It begins ``delay`` seconds later, and closes them in random order over ``spread`` seconds, so that their clients
-    find another process, and don't all come at once. Until then, handshakes under way are answered.
+    It begins ``delay`` seconds later, until which connections are still accepted, so that another process has time to
+    take them over. It closes them in random order over ``spread`` seconds, or less if there are few, so that their
+    clients don't all come at once.
     """
 
     code: int = CloseCode.GOING_AWAY
@@ -105,9 +109,10 @@ class Server(SocketObserver):
     :class:`ClosedEntry` for each closed websocket. ``max_connections`` defaults to WEBSOCKET_MAX_CONNECTIONS, capped by
     the limit on file descriptors (which is raised to its hard limit), and ``request_timeout`` (seconds) to
     WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open (75). With ``tls``,
-    connections are encrypted. ``multiprocess`` means that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
-    listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to release what the application
-    holds per thread, such as Django's database connections.
+    connections are encrypted. ``multiprocess`` means that other processes serve the application, and
+    ``shared_listeners``, by default the same, that they share the listeners. ``on_connection_end`` is called at the end
+    of each connection's greenlet, to release what the application holds per thread, such as Django's database
+    connections.
     """
 
     def __init__(
@@ -151,6 +156,8 @@ class Server(SocketObserver):
         self._multiprocess = multiprocess
         self._shared = multiprocess if shared_listeners is None else shared_listeners
         self._farewell = Farewell()
+        self._spread = 0.0
+        self._listening = True
         self._done = eventlet.Event()
         self._finished = False
         self._timer: Any = None
@@ -214,12 +221,13 @@ class Server(SocketObserver):
         hub = eventlet.hubs.get_hub()
         if not self.stopping:
             self.stopping = True
-            self._farewell = farewell or self._farewell
-            for acceptor in self._acceptors:
-                acceptor.close(accept_pending=not self._shared)
-            self._end_idle_connections(spare_fresh=self._farewell.is_patient)
-            if self._farewell.is_patient:
-                hub.schedule_call_global(FRESH_SECONDS, self._end_idle_connections)
+            self._farewell = farewell = farewell or self._farewell
+            self._spread = min(farewell.spread, SPREAD_EACH * len(self.websockets))
+            if farewell.delay:
+                hub.schedule_call_global(farewell.delay, self._close_listeners)
+            else:
+                self._close_listeners()
+            self._end_idle_connections(spare_fresh=farewell.is_patient)
             eventlet.spawn_n(self._shut_down_websockets)
         if self._timer is not None:
             self._timer.cancel()
@@ -227,6 +235,15 @@ class Server(SocketObserver):
         if drain_timeout is not None:
             self._timer = hub.schedule_call_global(drain_timeout, self._kill)
         self.drain_deadline = None if drain_timeout is None else time.monotonic() + drain_timeout
+        self._finish_if_drained()
+
+    def _close_listeners(self) -> None:
+        self._listening = False
+        patient = self._farewell.is_patient
+        for acceptor in self._acceptors:
+            acceptor.close(accept_pending=patient or not self._shared)
+        if patient:
+            eventlet.hubs.get_hub().schedule_call_global(FRESH_SECONDS, self._end_idle_connections)
         self._finish_if_drained()
 
     def _end_idle_connections(self, *, spare_fresh: bool = False) -> None:
@@ -360,15 +377,14 @@ class Server(SocketObserver):
         return not self.stopping or self._farewell.is_patient
 
     def _shut_down_websockets(self) -> None:
-        farewell = self._farewell
-        eventlet.sleep(farewell.delay)
+        eventlet.sleep(self._farewell.delay)
         websockets = list(self.websockets)
-        if farewell.spread:
+        if self._spread:
             random.shuffle(websockets)
         began = time.monotonic()
         for count, websocket in enumerate(websockets, start=1):
             self._shut_down(websocket)
-            ahead = farewell.spread * count / len(websockets) - (time.monotonic() - began)
+            ahead = self._spread * count / len(websockets) - (time.monotonic() - began)
             if ahead > 0.01 or count % 100 == 0:
                 eventlet.sleep(max(ahead, 0))
 
@@ -390,7 +406,7 @@ class Server(SocketObserver):
 
     def _finish_if_drained(self) -> None:
         # A view may outlive its socket for a while.
-        if self.stopping and self._open <= 0 and not self.websockets:
+        if self.stopping and not self._listening and self._open <= 0 and not self.websockets:
             self._finish()
 
     def _finish(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from ...close_codes import CloseCode
+from ...conf import get_setting
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
 from ..green.outputs import protect_outputs
@@ -32,11 +32,14 @@ GRACE_SECONDS = 2.0
 """Seconds before gunicorn's ``graceful_timeout`` that our drain ends, so that the master need not kill."""
 
 BOOT_SECONDS = 2.0
-"""Seconds until the websockets of a worker that leaves are closed. gunicorn sends workers away before their successors
-listen, and clients that come back at that moment would wait for them."""
+"""Seconds until a worker that leaves stops listening and closes its websockets. gunicorn sends workers away before
+their successors listen, and clients that come at that moment would wait for them."""
 
 SPREAD_SECONDS = 6.0
 """Seconds over which they are closed."""
+
+ANSWER_SECONDS = 5.0
+"""Seconds that the master has to send a worker away that has asked for a successor."""
 
 GUNICORN_KEEPALIVE = 2
 """gunicorn's default, which is too short for a proxy in front: nginx keeps its connections for a minute."""
@@ -51,6 +54,7 @@ class WorkerProcess:
     def __init__(self, worker: Any) -> None:
         self._worker = worker
         self._cfg = cfg = worker.cfg
+        self._is_spent = False  # has answered ``max_requests``
         is_django = bool(settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE"))
         if not is_django:
             settings.configure()  # the limits are declared as settings, with defaults
@@ -61,10 +65,11 @@ class WorkerProcess:
             [sock.sock for sock in worker.sockets],
             access_log=self._log,
             keep_alive=keep_alive,
+            tls=worker.tls,
             max_connections=limit,
             multiprocess=cfg.workers > 1,
             # Even a single worker has a successor, to whom waiting connections must be left.
-            shared_listeners=True,
+            shared_listeners=not cfg.reuse_port,
         )
 
     def run(self) -> None:
@@ -97,7 +102,8 @@ class WorkerProcess:
             return
         seconds = max(self._cfg.graceful_timeout - GRACE_SECONDS, self._cfg.graceful_timeout / 2)
         delay = min(BOOT_SECONDS, seconds / 4)
-        farewell = Farewell(CloseCode.SERVICE_RESTART, "server is restarting", delay, min(SPREAD_SECONDS, seconds / 2))
+        spread = min(SPREAD_SECONDS, seconds / 2)
+        farewell = Farewell(get_setting("WEBSOCKET_RESTART_CODE"), "server is restarting", delay, spread)
         self._server.stop(drain_timeout=seconds, farewell=farewell)
 
     def _quit(self) -> None:
@@ -144,10 +150,29 @@ class WorkerProcess:
         if entry.status == 101:
             return  # websockets that come back after a restart would cause the next one
         worker.nr += 1
-        if worker.nr >= worker.max_requests and worker.alive:
-            worker.log.info("Autorestarting worker after current request.")
-            worker.alive = False
-            self._leave()
+        if worker.nr >= worker.max_requests and not self._is_spent and not self._server.stopping:
+            self._is_spent = True
+            eventlet.spawn_n(self._make_room)
+
+    def _make_room(self) -> None:
+        """Have a successor started, and leave once gunicorn says so. It would start one only when this one is gone.
+
+        One worker at a time, or none might be left that listens.
+        """
+        worker = self._worker
+        while not worker.take_turn():
+            eventlet.sleep(BEAT_SECONDS)
+            if self._server.stopping:
+                return
+        worker.log.info("Autorestarting worker after current request.")
+        try:
+            os.kill(worker.ppid, signal.SIGTTIN)
+            os.kill(worker.ppid, signal.SIGTTOU)
+        except OSError:  # the master is another user's
+            pass
+        else:
+            eventlet.sleep(ANSWER_SECONDS)
+        self._leave()
 
 
 class _Request:

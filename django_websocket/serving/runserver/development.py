@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
 from ..process.binding import SocketFile, bind_sockets
 from ..process.operator_signals import operator_signals
-from ..process.server import AccessEntry, ClosedEntry, Server
+from ..process.server import AccessEntry, ClosedEntry, Farewell, Server
 from ..process.site import SiteServer
+from ..tls import TLS, read_certificate
 from .reloading import is_reloading
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ logger = logging.getLogger("django.server")
 ROUTINE_CLOSES = frozenset({1000, 1001, 1005, 1006, *range(3000, 5000)})
 """Close codes of routine closes: normal, going away, no code, connection lost, the application's own."""
 
+SPREAD_SECONDS = 6.0
+"""Seconds over which a server that is told to stop closes its websockets, if they are many."""
+
 SERVER_ERRORS = frozenset({1011, 1012, 1013, 1014})
 """Close codes that mean a server error (RFC 6455, section 7.4, and the IANA registry)."""
 
@@ -31,12 +37,24 @@ SERVER_ERRORS = frozenset({1011, 1012, 1013, 1014})
 class RunserverServer:
     """Adapts our server to the server class that :func:`django.core.servers.basehttp.run` expects."""
 
-    def __init__(self, address: str, *, socket_mode: int | None = None, is_whole_process: bool = True) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        socket_mode: int | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+        is_whole_process: bool = True,
+    ) -> None:
         """Listen on ``address``; format, ``socket_mode`` and exceptions are those of :func:`.binding.bind_sockets`.
+
+        With the path of a ``certificate``, connections are encrypted; ``key`` and exceptions are those of
+        :func:`.tls.read_certificate`.
 
         ``is_whole_process``: the process is to exit when serving has ended, so nothing may keep it from that.
         """
         self._is_whole_process = is_whole_process
+        self._tls = None if certificate is None else TLS(partial(read_certificate, certificate, key))
         self._listeners = bind_sockets(address, socket_mode=socket_mode)
         self._file = SocketFile(self._listeners[0]) if address.startswith(("unix:", "/")) else None
         self._server: Server | None = None
@@ -46,7 +64,9 @@ class RunserverServer:
         """The actual port, also if port 0 was requested; None for a unix socket."""
 
     def set_app(self, application: WSGIApplication) -> None:
-        self._server = SiteServer(application, self._listeners, access_log=log_request, websocket_log=log_websocket)
+        self._server = SiteServer(
+            application, self._listeners, tls=self._tls, access_log=log_request, websocket_log=log_websocket
+        )
 
     def serve_forever(self) -> None:
         """Serve until stopped by a signal or :meth:`stop_and_wait`, and until everything open has ended."""
@@ -55,7 +75,8 @@ class RunserverServer:
             if is_reloading():
                 self._serve(self._server)
             else:
-                with operator_signals(self._stop_on_signal, until_exit=self._is_whole_process):
+                reload = None if self._tls is None else self._read_certificate_again
+                with operator_signals(self._stop_on_signal, until_exit=self._is_whole_process, reload=reload):
                     self._serve(self._server)
                 if self._is_whole_process:
                     guard_exit()
@@ -67,11 +88,24 @@ class RunserverServer:
         server.serve()
         end_children(lambda: server.drain_deadline)
 
-    def _stop_on_signal(self) -> None:
-        """The first signal lets views and requests finish, the second doesn't."""
+    def _stop_on_signal(self, signum: int) -> None:
+        """The first signal lets views and requests finish, the second doesn't.
+
+        SIGTERM comes from a supervisor, and clients may find other servers, which they had better not do all at once.
+        """
         assert self._server is not None, "signals are only handled while serving"
-        self._server.stop(drain_timeout=0 if self._server.stopping else None)
+        farewell = Farewell(spread=SPREAD_SECONDS) if signum == signal.SIGTERM else None
+        self._server.stop(drain_timeout=0 if self._server.stopping else None, farewell=farewell)
         self.remove_file()
+
+    def _read_certificate_again(self) -> None:
+        assert self._tls is not None
+        try:
+            self._tls.reload()
+        except (OSError, ValueError) as error:
+            logger.error("The certificate in use stays: %s", error, extra=_extra(500))
+        else:
+            logger.info("Read the certificate again", extra=_extra(101))
 
     def remove_file(self) -> None:
         """Remove the file of a unix socket; called when the server has stopped listening and won't again."""

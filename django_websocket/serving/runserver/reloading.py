@@ -178,7 +178,7 @@ def _watch(watch: Callable[[], object], stop: Callable[[], None], leave: Callabl
     watching = True
     signalled = False
 
-    def exit_watcher() -> None:
+    def exit_watcher(_: int) -> None:
         nonlocal signalled
         first, signalled = not signalled, True
         if first and watching:

@@ -57,7 +57,7 @@ def main() -> None:
     if options.get("jumping_clock"):
         jump_wall_clock()
     print(listeners[0].getsockname()[1], flush=True)
-    with operator_signals(lambda: server.stop(drain_timeout=0 if server.stopping else None), until_exit=True):
+    with operator_signals(lambda _: server.stop(drain_timeout=0 if server.stopping else None), until_exit=True):
         server.serve()
     print("ended", flush=True)
 

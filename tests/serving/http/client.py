@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.certificates import client_context
 from tests.deadlines import deadline, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,13 +27,17 @@ class Answer(NamedTuple):
 class Client:
     """One connection."""
 
-    def __init__(self, address: int | str, *, receive_buffer: int | None = None) -> None:
-        self.sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+    def __init__(
+        self, address: int | str, *, receive_buffer: int | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.sock: socket.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(deadline(10))
         try:
             self.sock.connect(address if isinstance(address, str) else ("127.0.0.1", address))
+            if tls is not None:
+                self.sock = tls.wrap_socket(self.sock, server_hostname="localhost", suppress_ragged_eofs=False)
         except OSError:
             self.sock.close()
             raise
@@ -116,6 +122,10 @@ class Client:
         """True if the connection is closed and nothing more came."""
         return self.rest() == b""
 
+    def shut_down(self) -> None:
+        """End the stream, but go on receiving. An SSLSocket's own method would end both, and TLS with it."""
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+
     def close(self) -> None:
         self.sock.close()
 
@@ -134,7 +144,11 @@ class Client:
 class Served:
     """A server process."""
 
-    def __init__(self, process: subprocess.Popen[str], address: int | str, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[str], address: int | str, log: Path, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
+        self.is_secure = tls is not None
         self.process = process
         self.address = address
         self._log = log
@@ -142,7 +156,7 @@ class Served:
 
     def connect(self, **options: Any) -> Client:
         """A client that is closed with the server, if not before."""
-        client = Client(self.address, **options)
+        client = Client(self.address, tls=self._tls, **options)
         self._clients.append(client)
         return client
 
@@ -176,6 +190,7 @@ class Served:
 @contextmanager
 def serve(log: Path, **options: Any) -> Iterator[Served]:
     """A server process with ``options`` (see :mod:`tests.serving.http.served`)."""
+    tls = client_context() if "certificate" in options else None
     with (
         log.open("w") as errors,
         subprocess.Popen(
@@ -190,7 +205,7 @@ def serve(log: Path, **options: Any) -> Iterator[Served]:
         try:
             address = process.stdout.readline().strip()
             assert address, log.read_text()
-            served = Served(process, int(address) if address.isdigit() else address, log)
+            served = Served(process, int(address) if address.isdigit() else address, log, tls)
             try:
                 yield served
             finally:

@@ -6,11 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.certificates import write_certificate
+
 from .client import Served, serve
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server for the tests of a module."""
-    with serve(tmp_path_factory.mktemp("served") / "log") as running:
+    directory = tmp_path_factory.mktemp("served")
+    options = {}
+    if request.param == "tls":
+        options["certificate"] = str(write_certificate(directory / "certificate.pem"))
+    with serve(directory / "log", **options) as running:
         yield running

@@ -15,6 +15,7 @@ import logging  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
+from functools import partial  # noqa: E402
 from typing import Any  # noqa: E402
 from wsgiref.validate import validator  # noqa: E402
 
@@ -23,6 +24,7 @@ from django.conf import settings  # noqa: E402
 from django_websocket.serving.http.spool import ChunkedBodySpooler  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.server import AccessEntry, Server  # noqa: E402
+from django_websocket.serving.tls import TLS, read_certificate  # noqa: E402
 
 from . import application as app  # noqa: E402
 
@@ -60,6 +62,7 @@ def main() -> None:
         access_log=log_access,
         max_connections=options.get("max_connections"),
         request_timeout=options.get("request_timeout", 10),
+        tls=TLS(partial(read_certificate, options["certificate"])) if "certificate" in options else None,
         on_connection_end=count_end,
     )
     app.servers.append(server)

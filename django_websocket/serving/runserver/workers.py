@@ -1,0 +1,56 @@
+"""The command line of gunicorn that serves a project as ``runwsserver`` would, in several processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+
+from django.conf import settings
+
+from ...conf import get_setting
+
+__all__ = ["gunicorn_command"]
+
+WORKER = "django_websocket.serving.gunicorn.EventletWorker"
+
+GRACE_SECONDS = 2
+"""What the worker needs beyond its drain; see :data:`..process.worker.GRACE_SECONDS`."""
+
+
+def gunicorn_command(
+    address: str, number: int, *, socket_mode: int | None = None, certificate: str | None = None, key: str | None = None
+) -> list[str]:
+    """Return the command line for ``number`` workers on ``address``. Raises ValueError if gunicorn isn't installed."""
+    # Not python -m gunicorn, with which gunicorn can't start itself again on SIGUSR2.
+    script = shutil.which("gunicorn", path=sysconfig.get_path("scripts")) or shutil.which("gunicorn")
+    if find_spec("gunicorn") is None or script is None:
+        raise ValueError("--workers needs gunicorn: pip install 'django-websocket[gunicorn]'")
+    command = [sys.executable, script, "--worker-class", WORKER, "--workers", str(number), "--bind", address]
+    command += ["--pythonpath", str(Path(sys.argv[0]).resolve().parent), "--access-logfile", "-"]
+    drain = get_setting("WEBSOCKET_DRAIN_TIMEOUT")
+    if drain is not None:
+        command += ["--graceful-timeout", str(round(drain) + GRACE_SECONDS)]
+    if address.startswith("unix:"):
+        command += ["--umask", oct(_umask() if socket_mode is None else 0o777 & ~socket_mode)]
+    if certificate is not None:
+        command += ["--certfile", certificate, "--keyfile", key or certificate]
+    return [*command, _application()]
+
+
+def _application() -> str:
+    """Return the project's WSGI application in gunicorn's notation."""
+    path: str | None = settings.WSGI_APPLICATION
+    if path is None:
+        return "django.core.wsgi:get_wsgi_application()"
+    module, _, name = path.rpartition(".")
+    return f"{module}:{name}"
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

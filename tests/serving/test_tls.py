@@ -1,0 +1,203 @@
+"""TLS in the server itself. That HTTP is the same over it is what the tests in ``http`` show."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from django_websocket.serving.tls import TLS, read_certificate
+from tests.certificates import authority, client_context, write_certificate
+from tests.conftest import find_program
+from tests.deadlines import deadline
+from tests.serving.http.client import Served, serve
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return write_certificate(tmp_path / "certificate.pem")
+
+
+@pytest.fixture
+def secure(certificate: Path, tmp_path: Path) -> Iterator[Served]:
+    """A server whose clients have two seconds for handshake and request."""
+    with serve(tmp_path / "log", certificate=str(certificate), request_timeout=2) as served:
+        yield served
+
+
+def plain(served: Served) -> socket.socket:
+    """A connection without TLS."""
+    assert isinstance(served.address, int)
+    return socket.create_connection(("127.0.0.1", served.address), deadline(10))
+
+
+def read_all(sock: socket.socket) -> bytes:
+    received = b""
+    with suppress(ConnectionResetError):
+        while data := sock.recv(65536):
+            received += data
+    return received
+
+
+def test_plain_http_is_told_what_to_do(secure: Served) -> None:
+    with plain(secure) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"This port takes TLS only: use https:// or wss://." in answer
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x80\x2e\x01", b"\x16\x03\x01\x00\x05hello", b"\x16"])
+def test_a_handshake_has_a_deadline_and_nonsense_is_closed(secure: Served, sent: bytes) -> None:
+    with plain(secure) as sock:
+        sock.sendall(sent)
+        answer = read_all(sock)
+    assert answer == b"" or answer.startswith(b"\x15")  # an alert
+    assert secure.ask("/").body == b"ok"
+    assert "Traceback" not in secure.log()
+
+
+def test_a_handshake_in_many_pieces(secure: Served) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with plain(secure) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        done = False
+        while not done:
+            try:
+                tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                pass
+            for byte in outgoing.read():
+                sock.sendall(bytes([byte]))
+            if not done:
+                incoming.write(sock.recv(100))
+        tls.write(b"GET / HTTP/1.0\r\n\r\n")
+        sock.sendall(outgoing.read())
+        incoming.write(read_all(sock))
+    answer = b""
+    while data := tls.read(65536):
+        answer += data
+    assert answer.endswith(b"ok")
+
+
+def test_too_many_connections_are_told_so(certificate: Path, tmp_path: Path) -> None:
+    with serve(tmp_path / "log", certificate=str(certificate), max_connections=1) as served, served.connect() as one:
+        assert one.ask("/").body == b"ok"
+        with served.connect() as refused:
+            assert refused.answer().status == 503
+
+
+@pytest.mark.parametrize(
+    ("options", "succeeds"),
+    [
+        ("-tls1_3", True),
+        ("-tls1_2", True),
+        ("-tls1_1 -cipher ALL:@SECLEVEL=0", False),
+        ("-tls1 -cipher ALL:@SECLEVEL=0", False),
+        ("-tls1_2 -cipher ECDHE+AESGCM", True),
+        ("-tls1_2 -cipher aNULL:@SECLEVEL=0", False),
+        ("-tls1_2 -cipher eNULL:@SECLEVEL=0", False),
+        ("-tls1_2 -cipher kRSA:@SECLEVEL=0", False),
+        ("-tls1_2 -cipher AES128-SHA:@SECLEVEL=0", False),
+        ("-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256", True),
+    ],
+)
+def test_versions_and_ciphers(secure: Served, options: str, succeeds: bool) -> None:
+    """Old versions, anonymous and unencrypted connections, and those without forward secrecy are refused."""
+    ended = s_client(secure, f"-ign_eof {options}")
+    assert ("Cipher is (NONE)" not in ended and "Cipher    : 0000" not in ended) is succeeds, ended
+
+
+def s_client(served: Served, options: str, sent: str = "GET / HTTP/1.0\r\n\r\n") -> str:
+    command = [find_program("openssl"), "s_client", "-connect", f"127.0.0.1:{served.address}"]
+    ended = subprocess.run(
+        [*command, *options.split()], input=sent.encode(), capture_output=True, timeout=deadline(20), check=False
+    )
+    return (ended.stdout + ended.stderr).decode("latin-1")
+
+
+def test_alpn_and_renegotiation(secure: Served) -> None:
+    assert "ALPN protocol: http/1.1" in s_client(secure, "-ign_eof -alpn h2,http/1.1")
+    said = s_client(secure, "-tls1_2", "R\n")  # its command for a new handshake
+    assert "no renegotiation" in said
+
+
+def test_sessions_are_resumed(secure: Served, tmp_path: Path) -> None:
+    path = tmp_path / "session"
+    assert "ok" in s_client(secure, f"-ign_eof -tls1_2 -sess_out {path}")
+    assert "Reused, TLSv1.2" in s_client(secure, f"-ign_eof -tls1_2 -sess_in {path}")
+
+
+def test_key_updates(secure: Served) -> None:
+    """RFC 8446, section 4.6.3: ``K`` also asks for the server's."""
+    with ExitStack() as stack:
+        command = [find_program("openssl"), "s_client", "-connect", f"127.0.0.1:{secure.address}", "-tls1_3"]
+        process = stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stack.callback(process.kill)
+        process.stdin.write(b"K\n")
+        process.stdin.flush()
+        output = b""
+        while b"KEYUPDATE" not in output:
+            output += os.read(process.stdout.fileno(), 65536)
+        process.stdin.write(b"GET / HTTP/1.0\r\n\r\n")
+        process.stdin.flush()
+        while b"\r\n\r\nok" not in output:
+            data = os.read(process.stdout.fileno(), 65536)
+            assert data, output
+            output += data
+
+
+# Reading certificates
+
+
+def test_what_reading_a_certificate_says(tmp_path: Path) -> None:
+    issued, other = authority().issue_cert("localhost"), authority().issue_cert("localhost")
+    files = {
+        "chain": issued.cert_chain_pems[0].bytes(),
+        "key": issued.private_key_pem.bytes(),
+        "other": other.private_key_pem.bytes(),
+        "both": issued.private_key_and_cert_chain_pem.bytes(),
+        "encrypted": b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        "broken": b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+
+    def read(certificate: str, key: str | None = None) -> ssl.SSLContext:
+        return read_certificate(str(tmp_path / certificate), key and str(tmp_path / key))
+
+    assert read("both").minimum_version == ssl.TLSVersion.TLSv1_2
+    read("chain", "key")
+    for arguments, says in [
+        (("chain",), "There is no private key .* in .*chain"),
+        (("key",), "There is no certificate .* in .*key"),
+        (("chain", "other"), "The key in .*other is not that of the certificate in .*chain"),
+        (("chain", "encrypted"), "encrypted is encrypted"),
+        (("broken", "key"), "OpenSSL can't use .*broken"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            read(*arguments)
+    with pytest.raises(FileNotFoundError):
+        read("chain", "missing")
+
+
+def test_old_versions_are_refused(certificate: Path) -> None:
+    def old() -> ssl.SSLContext:
+        context = read_certificate(str(certificate))
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        return context
+
+    with pytest.raises(ValueError, match=r"older than TLS 1\.2"):
+        TLS(old)

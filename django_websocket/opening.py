@@ -24,12 +24,13 @@ from .close_codes import CloseCode
 from .compat.asgiref import forget_callers_executor, move_context
 from .database import ConnectionLoan
 from .driver import Driver
-from .exceptions import ConnectionClosed, HandshakeError
+from .exceptions import ConnectionClosed, HandshakeError, RefusalReason
 from .groups.group import leave_groups
 from .handover import ACCEPTED, Handover, State
 from .options import resolve_options
 from .origin import is_allowed_origin
 from .protocol.handshake import accept_key
+from .refusals import blame
 from .registry import registry
 from .request import release_handshake, release_request
 from .sessions import session_watch
@@ -48,6 +49,7 @@ _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "conte
 
 def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:
     """Return the response for a refused handshake, and log the reason."""
+    blame(request.META, error.kind)
     response = HttpResponse(f"{error}\n", status=error.status, headers=error.headers, content_type="text/plain")
     log_response(
         "%s: %s (%s)",
@@ -77,7 +79,8 @@ def serve_websocket(
     if overrides:
         websocket.configure(resolve_options(overrides))
     if not is_allowed_origin(request, websocket.options.origins):
-        return refuse(request, HandshakeError(403, f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"))
+        reason = f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"
+        return refuse(request, HandshakeError(403, reason, kind=RefusalReason.ORIGIN))
     return Opening(request, websocket, view, args, kwargs).run()
 
 

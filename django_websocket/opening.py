@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from sys import intern
 from typing import Any, cast
 
 from django.core.signals import got_request_exception
@@ -76,6 +77,9 @@ def serve_websocket(
     ``overrides`` are the options of the view's decorator. A foreign origin gets a 403. Raises what the view raises
     before it accepts.
     """
+    match = request.resolver_match
+    if match is not None and match.route is not None:
+        websocket.route = intern(match.route)  # made anew for each request where URLconfs are nested
     if overrides:
         websocket.configure(resolve_options(overrides))
     if not is_allowed_origin(request, websocket.options.origins):

@@ -74,9 +74,9 @@ class Figures(SocketObserver):
     def listen(self) -> None:
         """Begin to observe."""
         registry.subscribe(self)
-        websocket_refused.connect(self._on_refused, dispatch_uid="django_websocket.metrics")
-        messages_lost.connect(self._on_lost, dispatch_uid="django_websocket.metrics")
-        connection_created.connect(self._on_connected, dispatch_uid="django_websocket.metrics")
+        websocket_refused.connect(self._on_refused)
+        messages_lost.connect(self._on_lost)
+        connection_created.connect(self._on_connected)
 
     # Events, none of which comes with each message
 

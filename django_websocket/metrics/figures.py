@@ -28,7 +28,7 @@ MAX_PRIVATE_CODES = 20
 OTHER = "other"
 
 SLICE = 500
-"""Open websockets that are read at a time, in less than half a millisecond; then others may run."""
+"""Open websockets that are read at a time, in about half a millisecond; then others may run."""
 
 MAX_DURATIONS = 10_000
 """Durations that are kept until somebody takes them; a server does at once."""

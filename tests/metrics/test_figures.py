@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.urls import path, re_path
 
-from django_websocket import require_websocket
+from django_websocket import Group, require_websocket
 from django_websocket.exceptions import RefusalReason
 from django_websocket.groups.receivers import report_lost
 from django_websocket.metrics import figures as module
@@ -35,7 +35,13 @@ def busy(request: SocketRequest) -> None:
         pass
 
 
-views: Any = {"waits": waits, "busy": busy}  # the stubs know of no view that returns None
+@require_websocket
+def member(request: SocketRequest) -> None:
+    request.websocket.join("room")
+    request.websocket.wait()
+
+
+views: Any = {"member": member, "waits": waits, "busy": busy}  # the stubs know of no view that returns None
 
 
 class Urls:
@@ -43,6 +49,7 @@ class Urls:
 
     urlpatterns = [
         path("busy/", views["busy"]),
+        path("member/", views["member"]),
         re_path(r"^regular/(\d+)/$", views["waits"]),
         *(path(f"room-{number}/", views["waits"]) for number in range(MAX_ROUTES + 5)),
     ]
@@ -127,6 +134,26 @@ def test_each_is_counted_once_while_others_come_and_go(
             totals.append(figures.read(turn)["messages_received_total"]["/common/echo/",])
     assert totals[0] == 6
     assert totals[1] == totals[2] == read(figures)["messages_received_total"]["/common/echo/",] > 6
+
+
+def test_what_groups_do(local_site: LocalSite, figures: Figures, settings: Any) -> None:
+    settings.ROOT_URLCONF = Urls
+    before = read(figures)
+    with ExitStack() as stack:
+        first, *others = [stack.enter_context(local_site.connect("/member/")) for _ in range(3)]
+        local_site.client.advance(1)
+        assert read(figures)["memberships"] == {(): 3}
+        Group("room").send("to all")
+        Group("room").send("to two", exclude=first.websocket)
+        Group("nobody").send("to none")
+        for client in others:
+            assert [client.receive(), client.receive()] == ["to all", "to two"]
+        values = read(figures)
+        assert values["group_sends_total"][()] - before["group_sends_total"][()] == 3
+        assert values["group_deliveries_total"][()] - before["group_deliveries_total"][()] == 3 + 2
+        assert values["group_queued_bytes"] == {(): 0}
+        assert values["messages_sent_total"] == {("/member/",): 5}
+    assert read(figures)["memberships"] == {(): 0}
 
 
 def test_losses_and_refusals(figures: Figures) -> None:

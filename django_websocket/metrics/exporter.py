@@ -25,7 +25,7 @@ __all__ = ["Exporter", "exporter"]
 logger = logging.getLogger("django_websocket")
 
 TICK = 0.1
-"""Seconds between two measurements of the lag, and looks for somebody who wants figures: 0.1 % of a core."""
+"""Seconds between two measurements of the lag, and looks for somebody who wants figures: 0.2 % of a core."""
 
 MAX_TICKS = 100
 """Ticks that a late one stands for, at most: a process may have been stopped for hours."""

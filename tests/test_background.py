@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django_websocket.background import Background
 
@@ -27,11 +26,12 @@ def late() -> None:
 
 def test_jobs_run_as_long_as_the_server() -> None:
     background = Background()
-    spawned: list[Any] = []
+    spawned: list[Spawned] = []
 
     def spawn(job: Callable[[], None]) -> Spawned:
-        spawned.append(Spawned(job))
-        return spawned[-1]
+        one = Spawned(job)
+        spawned.append(one)
+        return one
 
     background.add(early)
     assert spawned == []

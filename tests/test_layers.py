@@ -52,6 +52,7 @@ LAYERS = [
     "request",
     "groups",
     "metrics",
+    "tracing",
     "opening",
     "decorators",
     "middleware",

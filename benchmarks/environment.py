@@ -45,4 +45,4 @@ def requirements_of_ours() -> str:
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
-    return setup["options"]["install_requires"] + extras["redis"] + extras["speedups"]
+    return setup["options"]["install_requires"] + extras["metrics"] + extras["redis"] + extras["speedups"]

@@ -18,6 +18,7 @@ from typing import Any
 from .environment import ROOT
 from .load.job import Job
 from .processes import Failure, cores, free_port, running
+from .scraping import scraped
 from .servers import Server
 from .workloads import Workload
 
@@ -117,8 +118,13 @@ def serving(server: Server) -> Iterator[tuple[int, int]]:
             redis_port = free_port()
             stack.enter_context(running(_redis(redis_port), redis_port, load_core))
             environment["BENCHMARK_LAYER"] += f":{redis_port}"
+        if server.metrics:
+            metrics_port = free_port()
+            environment["BENCHMARK_METRICS"] = f"127.0.0.1:{metrics_port}"
         port = free_port()
         session = stack.enter_context(running(server.command(port), port, server_core, environment=environment))
+        if server.metrics:
+            stack.enter_context(scraped(session, metrics_port))
         yield port, session
 
 

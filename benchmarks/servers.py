@@ -33,6 +33,7 @@ class Server:
     most_clients: int = 19_000
     note: str = ""
     needs: Sequence[str] = field(default=())  # importable modules
+    metrics: bool = False  # are on, and asked for every few seconds
 
     def unavailable(self) -> str | None:
         """The reason why it can't be started here, None if it can."""
@@ -96,6 +97,15 @@ _SERVERS = [
         _DEFLATE | _FANOUT | _HTTP,
         django=True,
         needs=["django_websocket.serving.process.server"],
+    ),
+    Server(
+        "ours-metrics",
+        "django-websocket, with metrics",
+        _module("project.ours"),
+        frozenset({"echo"}) | _FANOUT,
+        django=True,
+        needs=["prometheus_client"],
+        metrics=True,
     ),
     Server(
         "ours-redis",

@@ -16,8 +16,11 @@ class DjangoWebSocketConfig(AppConfig):
         from .caching import is_handshake
         from .checks import register_checks
         from .compat.django import bypass_page_cache, forbid_not_modified
+        from .conf import get_setting
         from .groups import log_out  # noqa: F401 - it listens to a signal
 
         register_checks()
         bypass_page_cache(is_handshake)
         forbid_not_modified(is_handshake)
+        if get_setting("WEBSOCKET_METRICS_ADDRESS"):
+            from . import metrics  # noqa: F401 - it counts from now on, or raises ImproperlyConfigured

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .exceptions import RefusalReason
+
 __all__ = ["UPGRADE_KEY", "Acceptance", "Channel", "Timer", "Upgrade"]
 
 UPGRADE_KEY = "django_websocket.upgrade"
@@ -127,8 +129,10 @@ class Upgrade:
     ``new_loan()`` makes the view's loan, where that is not a :class:`~django_websocket.database.ConnectionLoan`.
     """
 
-    __slots__ = ("acceptance", "new_loan")
+    __slots__ = ("acceptance", "new_loan", "refusal")
 
     def __init__(self, new_loan: Callable[[], Any] | None = None) -> None:
         self.acceptance: Acceptance | None = None
+        self.refusal: RefusalReason | None = None
+        """Why the handshake is refused, where that is known."""
         self.new_loan = new_loan

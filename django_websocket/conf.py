@@ -64,6 +64,13 @@ def _is_origins_or_none(value: object) -> bool:
     return value is None or (_is_strings(value) and all(_origin.fullmatch(origin) for origin in value))  # type: ignore[attr-defined]  # _is_strings says so
 
 
+_address = re.compile(r"([^\s:/\[\]]*|\[[0-9a-f:.]+\]):[0-9]{1,5}", re.IGNORECASE)
+
+
+def _is_address_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, str) and _address.fullmatch(value) is not None)
+
+
 def _is_groups(value: object) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("BACKEND", ""), str)
 
@@ -233,6 +240,13 @@ SETTINGS: dict[str, Setting] = {
             _is_limit,
             "None or a positive number of seconds",
             "Seconds that one call may block the whole process before the log names it; None: never.",
+        ),
+        Setting(
+            "WEBSOCKET_METRICS_ADDRESS",
+            None,
+            _is_address_or_none,
+            'None or an address with a port, such as "127.0.0.1:9464"',
+            "Where Prometheus finds the metrics, at /metrics; None: only in a view that the project mounts, if at all.",
         ),
     )
 }

@@ -125,6 +125,11 @@ class Driver(Waiter):
         return self._channel
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the channel is closed."""
+        return self._is_lost
+
+    @property
     def is_paused(self) -> bool:
         """Whether reading is paused, until the view takes messages or more may be inflated."""
         return self._connection.full or self._connection.inflating

@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from .close_codes import CloseCode
 
@@ -32,6 +33,7 @@ __all__ = [
     "MessageTooBig",
     "PolicyViolation",
     "ProtocolError",
+    "RefusalReason",
     "WebSocketException",
 ]
 
@@ -81,13 +83,44 @@ class GroupsUnavailable(WebSocketException):
     """
 
 
+class RefusalReason(StrEnum):
+    """Why a handshake got no websocket."""
+
+    MALFORMED = "malformed"
+    """It is no valid handshake (RFC 6455, section 4.2.1)."""
+    ORIGIN = "origin"
+    """The page's origin is not allowed."""
+    NOT_ACCEPTED = "not_accepted"
+    """The view of this URL takes no websockets."""
+    LOGIN = "login"
+    """The answer was a redirect to a login page."""
+    RESPONSE = "response"
+    """The view, a middleware or Django answered: 404, say, or 500 for an exception."""
+    STOPPING = "stopping"
+    """The server is stopping."""
+    LEFT = "left"
+    """The client left before it was answered."""
+    BAD_REQUEST = "bad_request"
+    """It is no valid HTTP request, or did not come in time; perhaps it was none for a websocket."""
+    FULL = "full"
+    """There are as many connections as the server takes; perhaps it was none for a websocket."""
+
+
 class HandshakeError(WebSocketException):
     """Refuses an opening handshake with HTTP ``status`` and ``headers`` (RFC 6455, section 4.2.2)."""
 
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        kind: RefusalReason = RefusalReason.MALFORMED,
+    ) -> None:
         self.status = status
         self.reason = reason
         self.headers = dict(headers or {})
+        self.kind = kind
         super().__init__(status, reason)
 
     def __str__(self) -> str:

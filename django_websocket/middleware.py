@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from .caching import vary_on_upgrade
 from .compat.django import let_rest_framework_return_none, with_atomic_requests
 from .conf import get_setting
-from .exceptions import HandshakeError
+from .exceptions import HandshakeError, RefusalReason
 from .opening import refuse, serve_websocket
 from .request import attach_websocket
 
@@ -59,7 +59,8 @@ class WebSocketMiddleware:
                 return refuse(request, HandshakeError(400, "this URL only accepts websockets"))
             return None
         if not _takes_websockets(view):
-            return refuse(request, HandshakeError(400, "this URL does not accept websockets"))
+            reason = "this URL does not accept websockets"
+            return refuse(request, HandshakeError(400, reason, kind=RefusalReason.NOT_ACCEPTED))
         if iscoroutinefunction(view):
             raise TypeError(f"the async view {view!r} can't accept websockets: websocket views are plain functions")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from sys import intern
 from typing import Any, cast
 
 from django.core.signals import got_request_exception
@@ -24,12 +25,13 @@ from .close_codes import CloseCode
 from .compat.asgiref import forget_callers_executor, move_context
 from .database import ConnectionLoan
 from .driver import Driver
-from .exceptions import ConnectionClosed, HandshakeError
+from .exceptions import ConnectionClosed, HandshakeError, RefusalReason
 from .groups.group import leave_groups
 from .handover import ACCEPTED, Handover, State
 from .options import resolve_options
 from .origin import is_allowed_origin
 from .protocol.handshake import accept_key
+from .refusals import blame
 from .registry import registry
 from .request import release_handshake, release_request
 from .sessions import session_watch
@@ -48,6 +50,7 @@ _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "conte
 
 def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:
     """Return the response for a refused handshake, and log the reason."""
+    blame(request.META, error.kind)
     response = HttpResponse(f"{error}\n", status=error.status, headers=error.headers, content_type="text/plain")
     log_response(
         "%s: %s (%s)",
@@ -74,10 +77,14 @@ def serve_websocket(
     ``overrides`` are the options of the view's decorator. A foreign origin gets a 403. Raises what the view raises
     before it accepts.
     """
+    match = request.resolver_match
+    if match is not None and match.route is not None:
+        websocket.route = intern(match.route)  # made anew for each request where URLconfs are nested
     if overrides:
         websocket.configure(resolve_options(overrides))
     if not is_allowed_origin(request, websocket.options.origins):
-        return refuse(request, HandshakeError(403, f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"))
+        reason = f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"
+        return refuse(request, HandshakeError(403, reason, kind=RefusalReason.ORIGIN))
     return Opening(request, websocket, view, args, kwargs).run()
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from .exceptions import RefusalReason
 from .protocol.handshake import is_websocket_request
+from .refusals import blame
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,6 +46,7 @@ def refuse_redirects(application: WSGIApplication) -> WSGIApplication:
             if not needs_login(target, environ):
                 logger.warning("%s: %s (browsers follow no redirect of a websocket, to %s)", status[4:], path, target)
                 return start_response(status, headers, exc_info)
+            blame(environ, RefusalReason.LOGIN)
             reason = f"login is required at {target}"
             logger.warning("Forbidden: %s (%s)", path, reason, extra={"status_code": 403})
             body.append(f"{reason}\n".encode())

@@ -62,6 +62,7 @@ class WebSocket:
         "owner",
         "path",
         "release_database",
+        "route",
         "session_key",
         "subprotocol",
     )
@@ -82,6 +83,8 @@ class WebSocket:
         """The server, or the test client, that opened it."""
         self.options = options
         self.path = path
+        self.route: str | None = None
+        """The URL pattern that led to its view: ``request.resolver_match.route``, None if there is none."""
         self.session_key: str | None = None
         """The key of the session that opened it, once that session is watched; else None."""
         self.subprotocol: str | None = None

@@ -40,6 +40,15 @@ WRONG: dict[str, list[object]] = {
     "WEBSOCKET_MAX_CONNECTIONS": [0, None, 1.0],
     "WEBSOCKET_REQUEST_TIMEOUT": [0, None],
     "WEBSOCKET_DRAIN_TIMEOUT": [-1, "30"],
+    "WEBSOCKET_METRICS_ADDRESS": [
+        "",
+        9464,
+        "9464",
+        "localhost",
+        "unix:/run/metrics",
+        "http://localhost:9464",
+        "::1:9464",
+    ],
 }
 
 RIGHT: dict[str, list[object]] = {
@@ -50,6 +59,7 @@ RIGHT: dict[str, list[object]] = {
     "WEBSOCKET_SEND_TIMEOUT": [0.5],
     "WEBSOCKET_PING_INTERVAL": [None, 0, 0.5],
     "WEBSOCKET_RELEASE_DB_AFTER": [None, 0, 0.5],
+    "WEBSOCKET_METRICS_ADDRESS": [None, "127.0.0.1:9464", "localhost:9464", "[::1]:9464", ":9464"],
 }
 
 

@@ -8,6 +8,8 @@ from .settings import *  # noqa: F403
 
 ROOT_URLCONF = "benchmarks.project.sockets"
 
+WEBSOCKET_METRICS_ADDRESS = os.environ.get("BENCHMARK_METRICS")
+
 _layer, _, _redis_port = os.environ.get("BENCHMARK_LAYER", "").partition(":")
 if _redis_port:
     WEBSOCKET_GROUPS = {

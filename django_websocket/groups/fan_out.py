@@ -7,7 +7,7 @@ leave in one send.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from ..channel import Channel
@@ -31,36 +31,50 @@ SLICE = 50
 
 
 class FanOut:
-    """Counts what waits for its slice."""
+    """Counts what it was given and what has been sent; the difference waits for its slice."""
 
     def __init__(self) -> None:
-        self.queued_bytes = 0
-        self.queued_deliveries = 0
+        self.bytes = 0
+        """Of all messages, each counted once."""
+        self.deliveries = 0
+        """Messages times members."""
+        self._sent_bytes = 0
+        self._sent_deliveries = 0
         self._channel: Channel | None = None  # through which the scheduler can be reached while something waits
 
     def forget(self) -> None:
         """In a forked child: the members are the parent's."""
-        self.queued_bytes = self.queued_deliveries = 0
+        self._sent_bytes, self._sent_deliveries = self.bytes, self.deliveries
         self._channel = None
 
-    def write(self, message: GroupMessage, members: Iterable[WebSocket], number: int, channel: Channel) -> None:
-        """Have ``message`` written to ``number`` members soon; ``channel`` is that of any of them."""
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of the messages that wait."""
+        return self.bytes - self._sent_bytes
+
+    @property
+    def queued_deliveries(self) -> int:
+        """Messages times members that wait."""
+        return self.deliveries - self._sent_deliveries
+
+    def write(self, message: GroupMessage, members: Collection[WebSocket], channel: Channel) -> None:
+        """Have ``message`` written to ``members`` soon; ``channel`` is that of any member of the group."""
         shared = message.shared
         drivers = [driver for websocket in members if (driver := websocket.driver) and driver.write_shared(shared)]
         # One call for each would take most of the time that the sender is busy with a large group.
         for start in range(0, len(drivers), SLICE):
             channel.call_in_turn(partial(_send_pending, drivers[start : start + SLICE]))
-        size = len(shared.payload)
-        self.queued_bytes += size
-        self.queued_deliveries += number
+        size, number = len(shared.payload), len(members)
+        self.bytes += size
+        self.deliveries += number
         self._channel = channel
         channel.call_in_turn(partial(self._sent, size, number))
 
     def _sent(self, size: int, number: int) -> None:
         """A message has been sent to its last member: the calls of the scheduler run in order."""
-        self.queued_bytes -= size
-        self.queued_deliveries -= number
-        if not self.queued_deliveries:
+        self._sent_bytes += size
+        self._sent_deliveries += number
+        if self._sent_bytes == self.bytes and self._sent_deliveries == self.deliveries:
             self._channel = None
 
     def close(self, message: GroupMessage, members: Iterable[WebSocket]) -> None:
@@ -71,7 +85,10 @@ class FanOut:
                 websocket.driver.channel.call_in_turn(partial(websocket.close, int(code), reason))
 
     def _is_full(self) -> bool:
-        return self.queued_bytes > MAX_QUEUED_BYTES or self.queued_deliveries > MAX_QUEUED_DELIVERIES
+        return (
+            self.bytes - self._sent_bytes > MAX_QUEUED_BYTES
+            or self.deliveries - self._sent_deliveries > MAX_QUEUED_DELIVERIES
+        )
 
     def wait_for_room(self) -> None:
         """Block while too much waits for its slice, where the caller may block."""

@@ -110,8 +110,7 @@ class Group:
 
     @_homely
     def _publish(self, message: GroupMessage, history: History | None) -> None:
-        receivers.backend.publish(message, history)
-        receivers.wait_for_room()
+        receivers.publish(message, history)
 
     # Receiving
 

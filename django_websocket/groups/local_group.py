@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from ..websocket import WebSocket
@@ -68,9 +68,9 @@ class LocalGroup:
             self.ahead.pop(websocket, None)
         return self.members.pop(websocket)
 
-    def recipients(self, message: GroupMessage) -> Iterable[WebSocket]:
+    def recipients(self, message: GroupMessage) -> Collection[WebSocket]:
         """The members that get a message as it comes."""
-        members: Iterable[WebSocket] = self.members
+        members: Collection[WebSocket] = self.members
         if message.exclude is not None:
             process, _, number = message.exclude.partition(":")
             if process == process_id():

@@ -63,6 +63,8 @@ class Receivers(SocketObserver):
     def __init__(self) -> None:
         self._groups: dict[str, LocalGroup] = {}
         self.fan_out = FanOut()
+        self.sends = 0
+        """Messages that this process has sent to groups."""
         self.lock = threading.RLock()
         """Held while a message is handed out and receivers come or go; never while anything waits."""
         self._abandoned: deque[tuple[str, Subscriber]] = deque()
@@ -111,6 +113,14 @@ class Receivers(SocketObserver):
         self.lock = threading.RLock()  # another thread may have held it
         self._groups = {}
         self.fan_out.forget()
+
+    # Sending
+
+    def publish(self, message: GroupMessage, history: History | None) -> None:
+        """Carry ``message`` to the members in all processes; block while too much waits. Raises what backends raise."""
+        self.backend.publish(message, history)
+        self.sends += 1
+        self.fan_out.wait_for_room()
 
     # Groups come and go
 
@@ -231,6 +241,10 @@ class Receivers(SocketObserver):
     def count(self, name: str) -> int:
         group = self._groups.get(name)
         return 0 if group is None else len(group.members)
+
+    def count_memberships(self) -> int:
+        """The members of all groups in this process: a websocket in two groups counts twice."""
+        return sum(len(group.members) for group in list(self._groups.values()))
 
     def address(self, websocket: WebSocket) -> str:
         """What stands for ``websocket`` in all processes."""
@@ -373,7 +387,7 @@ class Receivers(SocketObserver):
             if message.is_for_clients:
                 channel = self._channel(message.group)
                 assert channel is not None, "there are members"
-                self.fan_out.write(message, group.recipients(message), len(group.members), channel)
+                self.fan_out.write(message, group.recipients(message), channel)
             elif message.kind == CLOSE:
                 self.fan_out.close(message, list(group.members))
 

@@ -200,16 +200,32 @@ more = {"api/": api}
         ),
         Package(
             "opentelemetry-instrumentation-django",
-            "A span of a page, and of a handshake",
+            "A span of a page, of a handshake, of the websocket's life, and of what its view does",
             views="""
+from opentelemetry import trace
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 exporter = InMemorySpanExporter()
 
-def spans(request):
-    return JsonResponse([span.name for span in exporter.get_finished_spans()], safe=False)
+def describe(span):
+    return {
+        "name": span.name, "trace": span.context.trace_id, "id": span.context.span_id,
+        "parent": span.parent and span.parent.span_id, "attributes": dict(span.attributes),
+        "failed": not span.status.is_ok and not span.status.is_unset,
+        "seconds": (span.end_time - span.start_time) / 1e9,
+    }
 
-more = {"spans/": spans}
+def spans(request):
+    return JsonResponse([describe(span) for span in exporter.get_finished_spans()], safe=False)
+
+@require_websocket
+def traced(request, room):
+    tracer = trace.get_tracer("mysite")
+    for message in request.websocket:
+        with tracer.start_as_current_span("message", attributes={"size": len(message)}):
+            request.websocket.send(message)
+
+more = {"spans/": spans, "traced/<slug:room>/": traced}
 """,
             # It adds its middleware to the settings, once they are read and before the middleware is loaded.
             settings="""
@@ -227,13 +243,16 @@ class Instrumented(AppConfig):
         trace.set_tracer_provider(TracerProvider())
         trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
         DjangoInstrumentor().instrument()
+        from django_websocket.tracing.opentelemetry import trace_websockets
+        trace_websockets()
 
 INSTALLED_APPS += ["mysite.settings.Instrumented"]
 """,
         ),
         Package(
             "sentry-sdk",
-            "An event for a view that raises, before a websocket's accept and after it",
+            "An event for a view that raises, before a websocket's accept and after it; transactions of the websocket's"
+            " life and of its messages",
             settings="""
 import sentry_sdk
 captured = []
@@ -243,16 +262,45 @@ class Keep(sentry_sdk.transport.Transport):
         event = envelope.get_event()
         if event is not None:
             captured.append([event["exception"]["values"][-1]["value"], event.get("transaction")])
+        transaction = envelope.get_transaction_event()
+        if transaction is not None:
+            transactions.append(transaction)
 
-sentry_sdk.init(dsn="http://key@127.0.0.1/1", transport=Keep)
+transactions = []
+sentry_sdk.init(dsn="http://key@127.0.0.1/1", transport=Keep, traces_sample_rate=1.0)
+
+from django_websocket.tracing.sentry import trace_websockets
+trace_websockets()
 """,
             views="""
-from mysite.settings import captured
+import sentry_sdk
+from mysite.settings import captured, transactions
 
 def events(request):
     return JsonResponse(captured, safe=False)
 
-more = {"events/": events}
+def describe(transaction):
+    trace = transaction["contexts"]["trace"]
+    return {
+        "name": transaction["transaction"],
+        "op": trace["op"], "trace": trace["trace_id"], "status": trace.get("status"),
+        "spans": [span["op"] for span in transaction["spans"]],
+        "data": {key: value for key, value in trace.get("data", {}).items() if isinstance(value, (int, str))},
+    }
+
+def told(request):
+    return JsonResponse([describe(one) for one in transactions], safe=False)
+
+@require_websocket
+def traced(request, room):
+    request.websocket.accept()
+    with sentry_sdk.start_span(op="mysite", name="prepares"):
+        pass
+    for message in request.websocket:
+        with sentry_sdk.start_transaction(op="websocket.message", name="message"):
+            request.websocket.send(message)
+
+more = {"events/": events, "told/": told, "traced/<slug:room>/": traced}
 """,
         ),
         Package(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
@@ -18,6 +19,8 @@ from tests.management.projects import free_port, running
 
 from .packages import PACKAGES, installed_version
 from .project import Visitor, visit
+
+LATER = "websocket /fails-later/"
 
 CHECKS: dict[str, Callable[[Visitor], None]] = {}
 
@@ -170,9 +173,35 @@ def _rest_framework(visitor: Visitor) -> None:
 
 @check("opentelemetry-instrumentation-django")
 def _opentelemetry(visitor: Visitor) -> None:
-    spans = visitor.get_json("/spans/")
-    assert spans.count("GET page/") == 21
-    assert spans.count("GET echo/") == 21
+    assert receive(visitor, "/traced/one/?secret=1", "a", "four") == ["a", "four"]
+    with connect(f"ws{visitor.address[4:]}/fails-later/", proxy=None) as client:
+        client.recv(timeout=deadline(10))
+    spans: list[dict[str, Any]] = []
+
+    def are_there() -> bool:
+        spans[:] = visitor.get_json("/spans/")
+        names = [span["name"] for span in spans]
+        return names.count("websocket /echo/") == 21 and {"websocket /traced/<slug:room>/", LATER} <= set(names)
+
+    wait_until(are_there, 20, "the ends of all views")
+    names = [span["name"] for span in spans]
+    assert names.count("GET page/") == names.count("GET echo/") == 21
+    by_name = {span["name"]: span for span in spans}
+    handshake, life = by_name["GET traced/<slug:room>/"], by_name["websocket /traced/<slug:room>/"]
+    assert (life["trace"], life["parent"]) == (handshake["trace"], handshake["id"])
+    assert life["attributes"]["http.route"] == "/traced/<slug:room>/"
+    assert life["attributes"]["url.path"] == "/traced/one/"
+    assert life["attributes"]["websocket.close_code"] == 1000
+    assert (life["attributes"]["websocket.messages_received"], life["attributes"]["websocket.messages_sent"]) == (2, 2)
+    assert not life["failed"]
+    messages = [span for span in spans if span["name"] == "message"]
+    assert [span["attributes"]["size"] for span in messages] == [1, 4]
+    assert {span["parent"] for span in messages} == {life["id"]}
+    assert life["seconds"] >= sum(span["seconds"] for span in messages)
+    assert by_name[LATER]["failed"]
+    assert by_name[LATER]["attributes"]["websocket.close_code"] == 1011
+    ids = [span["parent"] for span in spans if span["name"] == "websocket /echo/"]
+    assert sorted(ids) == sorted(span["id"] for span in spans if span["name"] == "GET echo/")
 
 
 @check("sentry-sdk")
@@ -188,8 +217,28 @@ def _sentry(visitor: Visitor) -> None:
     assert visitor.get_json("/events/") == [
         ["on purpose", "/fails/"],
         ["before the accept", "/fails-first/"],
-        ["after the accept", "/fails-later/"],
+        ["after the accept", LATER],
     ]
+    assert receive(visitor, "/traced/one/", "a", "b") == ["a", "b"]
+    told: list[dict[str, Any]] = []
+
+    def are_told() -> bool:
+        told[:] = visitor.get_json("/told/")
+        names = [one["name"] for one in told]
+        return names.count("websocket /echo/") == 21 and {"websocket /traced/<slug:room>/", LATER} <= set(names)
+
+    wait_until(are_told, 20, "the ends of all views")
+    by_name = {one["name"]: one for one in told}
+    life = by_name["websocket /traced/<slug:room>/"]
+    assert (life["op"], life["status"]) == ("websocket.server", "ok")
+    assert (life["data"]["websocket.close_code"], life["data"]["websocket.messages_received"]) == (1000, 2)
+    assert by_name[LATER]["status"] == "internal_error"
+    messages = [one for one in told if one["name"] == "message"]
+    assert [one["op"] for one in messages] == ["websocket.message"] * 2
+    handshake = by_name["/traced/{room}/"]
+    assert life["trace"] == handshake["trace"]
+    assert "mysite" in life["spans"]
+    assert len({one["trace"] for one in told if one["name"] == "websocket /echo/"}) == 21
 
 
 @check("whitenoise")

@@ -18,6 +18,7 @@ TOPICS = (
     "groups",
     "opening",
     "processes",
+    "refusals",
     "registry",
     "rest",
     "sessions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from redis.sentinel import Sentinel
 
 from ...exceptions import GroupsUnavailable
 from ..config import GroupsConfig
+from ..round_trips import round_trips
 from .scripts import Script
 
 __all__ = ["MAX_CONNECTIONS", "Clients"]
@@ -110,11 +112,16 @@ class Clients:
     def _run(self, function: Any) -> Any:
         if not self._slots.acquire(timeout=self._config.timeout):
             raise GroupsUnavailable(f"{MAX_CONNECTIONS} commands to Redis are under way")
+        began = time.monotonic()
         try:
-            return function(self.client)
+            result = function(self.client)
+            round_trips.succeeded += 1
+            return result
         except (RedisError, OSError) as error:
+            round_trips.failed += 1
             raise GroupsUnavailable(f"Redis: {str(error) or type(error).__name__}") from error
         finally:
+            round_trips.seconds += time.monotonic() - began
             self._slots.release()
 
     # Connections of one's own

@@ -14,6 +14,8 @@ from wsgiref.types import WSGIApplication
 from greenlet import GreenletExit, getcurrent
 
 from ...channel import Acceptance, Upgrade
+from ...exceptions import RefusalReason
+from ...refusals import is_handshake, report_refusal
 from ..green import eventlet
 from ..green.forks import leave
 from ..tls import TLS
@@ -251,6 +253,7 @@ class HTTPConnection:
         """Send ``refusal``; anything the client sent after the request is ignored."""
         # Not after a 408: all input was read, and slow clients in their thousands must be cheap to drop.
         self._lingers = refusal.status != 408
+        report_refusal(RefusalReason.BAD_REQUEST, refusal.status)
         self._stream.send(refusal_bytes(refusal))
         self._log("-", "-", "HTTP/1.1", refusal.status, len(refusal.reason) + 1, 0.0)
 
@@ -310,6 +313,8 @@ class HTTPConnection:
             )
         if switching and upgrade.acceptance is not None:
             return upgrade.acceptance, body.leftover
+        if is_handshake(environ):
+            _report_refused(upgrade, response, environ)
         if not response.keep_alive:
             stream.ended = True
             self._lingers = not body.complete or bool(body.leftover)
@@ -334,6 +339,7 @@ class HTTPConnection:
             refusal = None
             if not self._server.takes_websockets:
                 refusal = Refusal(503, "The server is stopping.")
+                upgrade.refusal = RefusalReason.STOPPING
             elif not upgrade.acceptance.is_waiting:
                 refusal = Refusal(500, "The view of the websocket has ended.")  # after its own timeout, for example
             elif not body.receive_rest():
@@ -386,6 +392,14 @@ def _identity(certificate: bytes | None) -> dict[str, str]:
     if certificate is None:
         return {"SSL_CLIENT_VERIFY": "NONE"}
     return {"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(certificate)}
+
+
+def _report_refused(upgrade: Upgrade, response: Response, environ: Mapping[str, Any]) -> None:
+    """Report a handshake that got no websocket."""
+    if response.status in (0, 101) or not response.complete:
+        report_refusal(RefusalReason.LEFT, 0, environ)
+    else:
+        report_refusal(upgrade.refusal or RefusalReason.RESPONSE, response.status, environ)
 
 
 def _abort_upgrade(upgrade: Upgrade) -> None:

@@ -15,9 +15,10 @@ from greenlet import greenlet
 
 from ...channel import Acceptance
 from ...close_codes import CloseCode
-from ...exceptions import ConnectionClosed, PolicyViolation
+from ...exceptions import ConnectionClosed, PolicyViolation, RefusalReason
 from ...home import set_home
 from ...keepalive import Keepalive
+from ...refusals import report_refusal
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
 from ..green import eventlet
@@ -347,6 +348,7 @@ class Server(SocketObserver):
 
     def _refuse(self, sock: socket.socket) -> None:
         """Refuse a connection over the limit with 503."""
+        report_refusal(RefusalReason.FULL, 503)
         if not self._full:
             self._full = True
             eventlet.spawn_n(logger.warning, "%d connections are open: refusing more", self._open)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from ...background import background
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
@@ -19,8 +22,10 @@ from ..green import eventlet
 from ..green.install import install
 from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
+from .binding import bind_sockets
 from .collector import tune_collector
 from .server import Farewell, Server, count_spare_descriptors
+from .side_door import SideDoor
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -39,6 +44,7 @@ class SiteServer(Server):
         kwargs.setdefault("on_connection_end", close_opened)
         spooled = ChunkedBodySpooler(refuse_redirects(application), settings.FILE_UPLOAD_TEMP_DIR)
         super().__init__(spooled, *args, **kwargs)
+        self._side_door: SideDoor | None = None
         # The other half is for what the application opens.
         spooled.max_files = count_spare_descriptors(self.max_connections) // 2
 
@@ -51,7 +57,11 @@ class SiteServer(Server):
         session_watch.is_checked = watcher is not None
         listen_for_log_outs()
         try:
-            with watch_hub(get_setting("WEBSOCKET_BLOCKING_WARNING"), attentive=settings.DEBUG):
+            with (
+                watch_hub(get_setting("WEBSOCKET_BLOCKING_WARNING"), attentive=settings.DEBUG),
+                self._metrics_served(),
+                background.running(eventlet.spawn),
+            ):
                 super().serve()
         finally:
             receivers.close_backend()
@@ -59,8 +69,30 @@ class SiteServer(Server):
             if watcher is not None:
                 watcher.kill()
 
+    @contextmanager
+    def _metrics_served(self) -> Iterator[None]:
+        """Serve them at WEBSOCKET_METRICS_ADDRESS. A port that can't be had is no reason not to serve the site."""
+        address = get_setting("WEBSOCKET_METRICS_ADDRESS")
+        if address is None or self.stopping:
+            yield
+            return
+        from ...metrics import application
+
+        try:
+            # Any worker may answer for all, so all listen.
+            listeners = bind_sockets(address, reuse_port=self._shared)
+        except OSError as error:
+            logger.error("No metrics at %s: %s", address, error)
+            yield
+            return
+        self._side_door = SideDoor(application, listeners, multiprocess=self._multiprocess)
+        with self._side_door.opened():
+            yield
+
     def stop(self, *, drain_timeout: float | None = None, farewell: Farewell | None = None) -> None:
         close_streams()
+        if self._side_door is not None:
+            self._side_door.close()  # to a successor, which counts anew
         super().stop(drain_timeout=drain_timeout, farewell=farewell)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,16 @@ __all__ = ["Crowd", "crowd"]
 class Client:
     """One client: its messages, and the position of the last one."""
 
-    def __init__(self, since: str) -> None:
+    def __init__(self, since: str, pause: float) -> None:
         self.position = since
+        self.pause = pause
+        """Seconds that it waits at most before it comes back."""
+        self.returns: list[float] = []
+        """Seconds that each return took, the pause not counted."""
+        self.codes: list[int] = []
+        """Those of the close frames that it got."""
+        self.failures: list[str] = []
+        """Why it could not connect."""
         self.messages: list[str] = []
         self.positions: list[str] = []
         self.joins = 0
@@ -31,15 +40,21 @@ class Client:
 
     async def run(self, url: str) -> None:
         while True:
+            began = time.monotonic()
             try:
                 async with connect(
                     f"{url}&since={self.position}", compression=None, proxy=None, open_timeout=30, ping_interval=None
                 ) as self.connection:
+                    self.returns.append(time.monotonic() - began)
                     async for message in self.connection:
                         self._take(json.loads(message))
-            except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError):
+            except ConnectionClosed:
                 pass
-            await asyncio.sleep(random.uniform(0, 0.5))
+            except (OSError, InvalidHandshake, TimeoutError) as error:
+                self.failures.append(repr(error))
+            if self.connection is not None and self.connection.close_code is not None:
+                self.codes.append(self.connection.close_code)
+            await asyncio.sleep(random.uniform(0, self.pause))
 
     def _take(self, message: dict[str, Any]) -> None:
         if "joined" in message:
@@ -61,8 +76,8 @@ class Crowd:
         self._thread.start()
         self._tasks: list[Any] = []
 
-    def add(self, url: str, since: str = "0") -> Client:
-        client = Client(since)
+    def add(self, url: str, since: str = "0", *, pause: float = 0.5) -> Client:
+        client = Client(since, pause)
         self.clients.append(client)
         self._tasks.append(asyncio.run_coroutine_threadsafe(client.run(url), self._loop))
         return client

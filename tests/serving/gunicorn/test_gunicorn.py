@@ -18,6 +18,7 @@ from tests.deadlines import deadline, wait_until
 from tests.site.running import HANDSHAKE
 
 from .running import Gunicorn, gunicorn, serving
+from .visitor import Visitor
 
 BARE = "tests.serving.gunicorn.bare:application"
 
@@ -32,35 +33,6 @@ def close_code(client: Any) -> int:
         client.recv(timeout=deadline(20))
     assert closed.value.rcvd is not None
     return int(closed.value.rcvd.code)
-
-
-class Visitor:
-    """Asks for a page again and again; what goes wrong is taken down."""
-
-    def __init__(self, server: Gunicorn) -> None:
-        self.answers = 0
-        self.faults: list[object] = []
-        self._server = server
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self._is_over.is_set():
-            try:
-                status, _ = self._server.get("/common/plain/")
-                if status != 200:
-                    self.faults.append(status)
-            except OSError as error:
-                self.faults.append(error)
-            self.answers += 1
-
-    def __enter__(self) -> Visitor:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
 
 
 def test_pages_websockets_and_the_access_log(tmp_path: Path) -> None:
@@ -252,7 +224,7 @@ def test_an_application_without_django(tmp_path: Path, trusted: str) -> None:
     ("options", "says"),
     [
         (["--preload"], "preload_app can't be used with EventletWorker"),
-        (["--certfile", "x.pem", "--keyfile", "x.pem"], "EventletWorker serves no TLS"),
+        (["--certfile", "x.pem", "--keyfile", "x.pem"], "The certificate can't be used"),
     ],
 )
 def test_what_can_not_be(tmp_path: Path, options: list[str], says: str) -> None:

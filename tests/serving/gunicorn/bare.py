@@ -11,4 +11,6 @@ if TYPE_CHECKING:
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/client/":
+        return [f"{environ['SSL_CLIENT_VERIFY']} {environ.get('SSL_CLIENT_CERT', '')}".encode()]
     return [f"{environ['wsgi.url_scheme']} {environ['SCRIPT_NAME']} {environ['PATH_INFO']}".encode()]

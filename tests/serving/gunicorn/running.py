@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +28,10 @@ WORKER = "django_websocket.serving.gunicorn.EventletWorker"
 class Gunicorn:
     """The master, and what can be asked of it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, log: Path, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.tls = tls
         self.process = process
         self.port = port
         self._log = log
@@ -44,13 +49,22 @@ class Gunicorn:
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         client: ClientConnection = connect(
-            f"ws://127.0.0.1:{self.port}{path}", proxy=None, compression=None, open_timeout=deadline(10), **options
+            f"{'ws' if self.tls is None else 'wss'}://127.0.0.1:{self.port}{path}",
+            proxy=None,
+            compression=None,
+            open_timeout=deadline(10),
+            ssl=self.tls,
+            **options,
         )
         return client
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a page, on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=deadline(20))
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=deadline(20))
+            if self.tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=deadline(20), context=self.tls)
+        )
         try:
             connection.request("GET", path, headers=headers or {})
             response = connection.getresponse()
@@ -63,12 +77,25 @@ class Gunicorn:
         return self.process.wait(deadline(30))
 
 
+PASS_ON = 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+"""Has the shell pass its descriptor $0 on as sd_listen_fds(3) says."""
+
+
 @contextmanager
 def gunicorn(
-    directory: Path, *options: str, application: str = DJANGO, settings: dict[str, Any] | None = None, workers: int = 1
+    directory: Path,
+    *options: str,
+    application: str = DJANGO,
+    settings: dict[str, Any] | None = None,
+    workers: int = 1,
+    tls: ssl.SSLContext | None = None,
+    inherited: socket.socket | None = None,
 ) -> Iterator[Gunicorn]:
-    """gunicorn that serves the tests' project, or another ``application``, on a port of its own."""
-    port = free_port()
+    """gunicorn that serves the tests' project, or another ``application``, on a port of its own.
+
+    ``tls`` is for clients, if the options are such. ``inherited`` is a listener that is passed on as systemd does.
+    """
+    port = inherited.getsockname()[1] if inherited else free_port()
     log = directory / "gunicorn.log"
     (directory / "log").touch()
     site = {"directory": str(directory), "settings": settings or {}}
@@ -77,14 +104,22 @@ def gunicorn(
     if application != DJANGO:
         del env["DJANGO_SETTINGS_MODULE"]
     command = [
+        *(["bash", "-c", PASS_ON, str(inherited.fileno())] if inherited else []),
         *(str(Path(sys.executable).with_name("gunicorn")), "-k", WORKER, "-b", f"127.0.0.1:{port}"),
         *("-w", str(workers), "--error-logfile", "-", *options, application),
     ]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output) as process,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=output,
+            pass_fds=[inherited.fileno()] if inherited else [],
+        ) as process,
     ):
-        server = Gunicorn(process, port, log)
+        server = Gunicorn(process, port, log, tls)
         try:
             yield server
         finally:

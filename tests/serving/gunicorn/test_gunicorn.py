@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from contextlib import ExitStack
@@ -12,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from gunicorn import version_info as gunicorn_version
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
 
+from tests.certificates import authority, client_context, write_certificate
 from tests.deadlines import deadline, wait_until
 from tests.site.running import HANDSHAKE
 
@@ -129,9 +136,19 @@ def test_a_reload_loses_no_request(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
-    with serving(tmp_path, workers=2) as server:
+    """The other one's websockets don't notice."""
+    with serving(tmp_path, workers=2) as server, ExitStack() as stack:
         before = server.workers()
-        os.kill(next(iter(before)), signal.SIGKILL)
+        clients = [stack.enter_context(server.connect("/processes/pid/")) for _ in range(12)]
+        pids = {client: int(client.recv(timeout=deadline(10))) for client in clients}
+        killed = pids[clients[0]]
+        os.kill(killed, signal.SIGKILL)
+        for client in clients:
+            if pids[client] == killed:
+                with pytest.raises(ConnectionClosed):
+                    client.recv(timeout=deadline(10))
+            else:
+                echo(client)
         wait_until(lambda: len(server.workers() - before) == 1, 10, "another worker")
         wait_until(lambda: server.get("/common/plain/")[0] == 200)
 
@@ -198,6 +215,124 @@ def test_max_requests(tmp_path: Path) -> None:
         server.wait_logged("Autorestarting worker after current request.", 2)
 
 
+def test_a_single_worker_that_is_replaced_is_not_missed(tmp_path: Path) -> None:
+    """gunicorn alone would start its successor when it has gone."""
+    with serving(tmp_path, "--max-requests", "30", "--graceful-timeout", "20") as server:
+        [first] = server.workers()
+        with server.connect("/common/echo/") as client, Visitor(server) as visitor:
+            echo(client)
+            wait_until(lambda: len(server.workers()) == 2, 20, "both at once")
+            visitor.pause = 60
+            assert close_code(client) == 1012
+            wait_until(lambda: len(server.workers() - {first}) == 1 and len(server.workers()) == 1, 30, "one of them")
+        assert visitor.faults == []
+
+
+def test_a_restart_code_of_ones_own(tmp_path: Path) -> None:
+    settings = {"WEBSOCKET_RESTART_CODE": 1001}
+    with serving(tmp_path, settings=settings) as server, server.connect("/common/echo/") as client:
+        echo(client)
+        server.process.send_signal(signal.SIGTERM)
+        assert close_code(client) == 1001
+
+
+def test_inherited_listeners(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with serving(tmp_path, inherited=listener, workers=2) as server, server.connect("/common/echo/") as client:
+            echo(client)
+            assert server.end() == 0
+        # It is the supervisor's, so clients may come while nobody is there.
+        socket.create_connection(listener.getsockname(), deadline(5)).close()
+
+
+def test_a_listener_for_each_worker(tmp_path: Path) -> None:
+    with serving(tmp_path, "--reuse-port", workers=2) as server, ExitStack() as stack:
+        wait_until(lambda: server.log().count("Booting worker") == 2)
+        clients = [stack.enter_context(server.connect("/processes/pid/")) for _ in range(40)]
+        assert {int(client.recv(timeout=deadline(10))) for client in clients} == server.workers()
+        with Visitor(server) as visitor:
+            before = server.workers()
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, 40, "only new workers")
+        assert visitor.faults == []
+
+
+def test_statistics(tmp_path: Path) -> None:
+    """What gunicorn sends to statsd of each request."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(deadline(10))
+        with serving(tmp_path, "--statsd-host", f"127.0.0.1:{statsd.getsockname()[1]}") as server:
+            server.get("/common/plain/")
+            seen = b""
+            while not (b"gunicorn.requests:1" in seen and b"gunicorn.request.status.200" in seen):
+                seen += statsd.recv(65536) + b"\n"
+
+
+def test_flask(tmp_path: Path) -> None:
+    with serving(tmp_path, application="tests.serving.gunicorn.flask_site:application", workers=2) as server:
+        assert server.get("/hello/") == (200, "Hello, everybody")
+        assert server.get("/stream/") == (200, "one two three ")
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=deadline(20))
+        connection.request("POST", "/json/", json.dumps({"a": 1}), {"Content-Type": "application/json"})
+        assert json.loads(connection.getresponse().read()) == {"a": 1, "scheme": "http"}
+        connection.close()
+        with Visitor(server, "/hello/") as visitor:
+            before = server.workers()
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, 40, "only new workers")
+        assert visitor.faults == []
+        assert server.end() == 0
+        assert "Traceback" not in server.log()
+
+
+def test_tls(tmp_path: Path) -> None:
+    """And certificates that are renewed."""
+    path = write_certificate(tmp_path / "certificate.pem")
+    options = ("--certfile", str(path), "--keyfile", str(path))
+    with serving(tmp_path, *options, tls=client_context(), workers=2) as server:
+        with server.connect("/common/echo/", origin=Origin(f"https://127.0.0.1:{server.port}")) as client:
+            echo(client, "x" * 200_000)
+        first = ssl.get_server_certificate(("127.0.0.1", server.port))
+        write_certificate(path)
+        with Visitor(server) as visitor:
+            before = server.workers()
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, 40, "only new workers")
+        assert visitor.faults == []
+        assert ssl.get_server_certificate(("127.0.0.1", server.port)) != first
+        assert server.end() == 0
+        assert "Traceback" not in server.log()
+
+
+def test_certificates_of_clients(tmp_path: Path) -> None:
+    """They are really verified, and the application sees whose they are."""
+    path = write_certificate(tmp_path / "certificate.pem")
+    authority().cert_pem.write_to_path(tmp_path / "authority.pem")
+    options = ("--certfile", str(path), "--keyfile", str(path), "--ca-certs", str(tmp_path / "authority.pem"))
+    known = client_context()
+    client_certificate = authority().issue_cert("somebody@example.com")
+    client_certificate.configure_cert(known)
+    unknown = client_context()
+    trustme.CA().issue_cert("somebody@example.com").configure_cert(unknown)
+    with serving(tmp_path, *options, "--cert-reqs", "2", tls=known, application=BARE) as server:
+        whose = ssl.DER_cert_to_PEM_cert(
+            ssl.PEM_cert_to_DER_cert(client_certificate.cert_chain_pems[0].bytes().decode())
+        )
+        assert server.get("/client/") == (200, f"SUCCESS {whose}")
+        for context in (client_context(), unknown):
+            server.tls = context
+            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+                server.get("/client/")
+        server.tls = known
+        assert server.end() == 0
+    with serving(tmp_path, *options, "--cert-reqs", "1", tls=client_context(), application=BARE) as server:
+        assert server.get("/client/") == (200, "NONE ")
+        server.tls = unknown
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            server.get("/client/")
+
+
 def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with serving(tmp_path, "-b", f"unix:{path}"), socket.socket(socket.AF_UNIX) as sock:
@@ -220,16 +355,25 @@ def test_an_application_without_django(tmp_path: Path, trusted: str) -> None:
         assert "Traceback" not in server.log()
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        (["--preload"], "preload_app can't be used with EventletWorker"),
-        (["--certfile", "x.pem", "--keyfile", "x.pem"], "The certificate can't be used"),
-    ],
-)
+IMPOSSIBLE = [
+    (["--preload"], "preload_app can't be used with EventletWorker"),
+    (["--certfile", "x.pem", "--keyfile", "x.pem"], "The certificate can't be used"),
+    (["--certfile", "x.pem", "--keyfile", "x.pem", "--cert-reqs", "2"], "cert_reqs needs ca_certs"),
+    (["-c", "conf.py"], "proxy_protocol can't be used with EventletWorker"),
+]
+if gunicorn_version >= (25,):  # the others don't know these
+    IMPOSSIBLE += [
+        (["--http2-cleartext", "prior-knowledge"], "EventletWorker speaks HTTP/1.1 only"),
+        (["--protocol", "uwsgi"], "EventletWorker doesn't speak the uwsgi protocol"),
+    ]
+
+
+@pytest.mark.parametrize(("options", "says"), IMPOSSIBLE)
 def test_what_can_not_be(tmp_path: Path, options: list[str], says: str) -> None:
     (tmp_path / "x.pem").touch()
-    with gunicorn(tmp_path, *(option.replace("x.pem", str(tmp_path / "x.pem")) for option in options)) as server:
+    (tmp_path / "conf.py").write_text("proxy_protocol = True")
+    paths = {name: str(tmp_path / name) for name in ("x.pem", "conf.py")}
+    with gunicorn(tmp_path, *(paths.get(option, option) for option in options)) as server:
         assert server.process.wait(deadline(20)) != 0
         assert says in server.log()
 

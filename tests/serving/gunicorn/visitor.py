@@ -13,7 +13,7 @@ __all__ = ["Visitor"]
 class Visitor:
     """Asks for a page again and again while the context is open; what goes wrong is taken down."""
 
-    def __init__(self, server: Gunicorn) -> None:
+    def __init__(self, server: Gunicorn, path: str = "/common/plain/") -> None:
         self.answers = 0
         self.longest = 0.0
         """Seconds that the slowest answer took."""
@@ -21,6 +21,7 @@ class Visitor:
         self.pause = 0.0
         """Seconds between an answer and the next question."""
         self._server = server
+        self._path = path
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -28,7 +29,7 @@ class Visitor:
         while not self._is_over.is_set():
             began = time.monotonic()
             try:
-                status, _ = self._server.get("/common/plain/")
+                status, _ = self._server.get(self._path)
                 if status != 200:
                     self.faults.append(status)
             except OSError as error:

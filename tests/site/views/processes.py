@@ -256,6 +256,14 @@ def echo_pid(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(os.getpid()))
 
 
+@require_websocket
+def pid(request: SocketRequest) -> None:
+    """Says in which process it runs, then echoes."""
+    request.websocket.send(str(os.getpid()))
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
 VIEWS = (
     "block",
     "echo_pid",
@@ -266,6 +274,7 @@ VIEWS = (
     "keep_pools",
     "keep_from_ending",
     "large",
+    "pid",
     "preexec",
     "socket_forks",
     "spawns_large",

@@ -64,6 +64,20 @@ class Gunicorn:
 
 
 @contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ends ``process`` afterwards, if it is still there."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(deadline(30))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
 def gunicorn(
     directory: Path, *options: str, application: str = DJANGO, settings: dict[str, Any] | None = None, workers: int = 1
 ) -> Iterator[Gunicorn]:
@@ -83,17 +97,9 @@ def gunicorn(
     with (
         log.open("wb") as output,
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output) as process,
+        ended(process),
     ):
-        server = Gunicorn(process, port, log)
-        try:
-            yield server
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(deadline(30))
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        yield Gunicorn(process, port, log)
 
 
 @contextmanager

@@ -56,8 +56,9 @@ MAX_REFUSED = 128
 SPARE_DESCRIPTORS = 128
 """File descriptors reserved for databases, files and the like."""
 
-FRESH_SECONDS = 1.0
-"""Seconds that a patient server leaves to connections whose first request has not come when it stops."""
+IDLE_SECONDS = 1.0
+"""Seconds that a patient server leaves to idle connections when it stops: a request may be on the way. The response to
+it says that the connection ends, so a busy proxy gives up its connections one by one, and none under a request."""
 
 KILL_SECONDS = 1.0
 """Seconds that killed views and requests get to clean up."""
@@ -198,8 +199,8 @@ class Server(SocketObserver):
     def stop(self, *, drain_timeout: float | None = None, farewell: Farewell | None = None) -> None:
         """Stop listening at once; :meth:`serve` returns when everything has ended.
 
-        Idle connections are closed, requests in progress are answered, websockets are closed with 1001, or as the
-        ``farewell`` of the first call says. Whatever is left after ``drain_timeout`` seconds (None:
+        Idle connections are closed, requests in progress are answered, websockets are closed with 1001, or all this in
+        good time, as the ``farewell`` of the first call says. Whatever is left after ``drain_timeout`` seconds (None:
         WEBSOCKET_DRAIN_TIMEOUT) is killed. May be called from any greenlet or from the hub; each further call resets
         the deadline, 0 meaning now.
         """
@@ -211,9 +212,10 @@ class Server(SocketObserver):
             self._farewell = farewell or self._farewell
             for acceptor in self._acceptors:
                 acceptor.close(accept_pending=not self._shared)
-            self._end_idle_connections(spare_fresh=self._farewell.is_patient)
             if self._farewell.is_patient:
-                hub.schedule_call_global(FRESH_SECONDS, self._end_idle_connections)
+                hub.schedule_call_global(IDLE_SECONDS, self._end_idle_connections)
+            else:
+                self._end_idle_connections()
             eventlet.spawn_n(self._shut_down_websockets)
         if self._timer is not None:
             self._timer.cancel()
@@ -223,9 +225,9 @@ class Server(SocketObserver):
         self.drain_deadline = None if drain_timeout is None else time.monotonic() + drain_timeout
         self._finish_if_drained()
 
-    def _end_idle_connections(self, *, spare_fresh: bool = False) -> None:
+    def _end_idle_connections(self) -> None:
         for connection in list(self._connections):
-            connection.end_if_idle(spare_fresh=spare_fresh)
+            connection.end_if_idle()
 
     # Called by the connections
 

@@ -106,3 +106,11 @@ LOGOUT_REDIRECT_URL = "login"
 WEBSOCKET_GROUPS: dict[str, object] = {"HISTORY": {"chat.*": 100}}
 if REDIS_URL := os.environ.get("REDIS_URL", ""):
     WEBSOCKET_GROUPS |= {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": REDIS_URL}
+
+if not DEBUG:  # else Django logs no error anywhere: it only mails them to ADMINS
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "root": {"handlers": ["console"], "level": "WARNING"},
+    }

@@ -73,6 +73,7 @@ class Front:
     def socket(self) -> socket.socket:
         """A connection to it, over TLS if it has TLS."""
         sock = socket.create_connection(("127.0.0.1", self.port), deadline(20), source_address=(CLIENT, 0))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock if self.tls is None else self.tls.wrap_socket(sock, server_hostname="localhost")
 
     def client(self) -> http.client.HTTPConnection:

@@ -151,8 +151,8 @@ def test_origins(front: Front) -> None:
 
 
 def refused(front: Front, origin: str, headers: dict[str, str] | None = None) -> int:
-    with pytest.raises(InvalidStatus) as refusal:
-        front.connect("/echo/", headers, origin=origin)
+    with pytest.raises(InvalidStatus) as refusal, front.connect("/echo/", headers, origin=origin):
+        pass
     return int(refusal.value.response.status_code)
 
 

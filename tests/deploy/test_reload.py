@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import random
 import signal
 import threading
@@ -157,3 +158,32 @@ def test_a_reload_fails_no_request(server: Demo, fronts: list[Front], tmp_path: 
     assert [fault for regular in regulars for fault in regular.faults] == []
     assert [one.codes for one in talkers] == [[1012]] * len(talkers)
     assert "Traceback" not in server.log()
+
+
+def test_a_second_master_takes_over(tmp_path: Path) -> None:
+    """USR2, then TERM to the first: a new gunicorn, on the same sockets."""
+    with short_directory() as directory, ExitStack() as stack:
+        pidfile = directory / "pid"
+        server = stack.enter_context(demo(directory, "--pid", str(pidfile)))
+        front = stack.enter_context(serve_front("nginx", server.upstreams["unix"], tmp_path / "nginx"))
+        visitor = stack.enter_context(Regular("visits", visits(front)))
+        talker = stack.enter_context(Talker(front))
+        wait_until(lambda: talker.said > 3, 20, "it talks")
+        server.process.send_signal(signal.SIGUSR2)
+        second = directory / "pid.2"
+        wait_until(lambda: second.exists() and second.read_text().strip().isdigit(), 20, "a second master")
+        master = int(second.read_text())
+        stack.callback(end_orphan, master)
+        server.wait_logged("Booting worker", 4)
+        assert server.end() == 0
+        wait_until(lambda: pidfile.exists() and pidfile.read_text().strip() == str(master), 20, "it is the first now")
+        said, done = talker.said, visitor.done
+        wait_until(lambda: talker.said > said + 3 and visitor.done > done + 3, 20, "it serves")
+        assert visitor.faults == []
+        assert talker.codes == [1012]
+
+
+def end_orphan(pid: int) -> None:
+    """End a process that is not a child of this one."""
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 40, f"{pid} has ended")

@@ -42,7 +42,7 @@ def server(directory: Path) -> Iterator[Demo]:
     manage(directory, "migrate", "--verbosity", "0")
     with demo(directory) as running:
         yield running
-        assert "Traceback" not in running.log()
+        assert "Internal Server Error" not in running.log()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -19,6 +19,10 @@ def seen(request: HttpRequest) -> JsonResponse:
     _connection.requests = getattr(_connection, "requests", 0) + 1
     with open(os.environ["JOURNAL"], "a") as journal:
         journal.write(json.dumps([request.path, request.META.get("HTTP_X_FORWARDED_FOR")]) + "\n")
+    try:
+        body = request.body.decode("latin-1")
+    except UnreadablePostError:
+        return JsonResponse({"path": request.path}, status=400)
     return JsonResponse(
         {
             "path": request.path,
@@ -26,7 +30,7 @@ def seen(request: HttpRequest) -> JsonResponse:
             "host": request.get_host(),
             "remote_addr": request.META["REMOTE_ADDR"],
             "forwarded": {name: value for name, value in request.META.items() if "FORWARDED" in name},
-            "body": request.body.decode("latin-1"),
+            "body": body,
             "process": os.getpid(),
             "requests": _connection.requests,  # on this connection, so far
         }

@@ -1,7 +1,11 @@
-"""The settings of ``startproject``. The three that a deployment must change come from the environment:
+"""The settings of ``startproject``. What a deployment must change comes from the environment:
 
-SECRET_KEY, DEBUG (1 or 0; on by default), ALLOWED_HOSTS (host names separated by commas). So may DATABASE, the path of
-the SQLite file, and REDIS_URL, by which several processes and machines share their groups.
+SECRET_KEY, DEBUG (1 or 0; on by default), ALLOWED_HOSTS (host names separated by commas). So may:
+
+* DATABASE, the path of the SQLite file; or PGDATABASE, the name of a PostgreSQL database, which is reached by
+  PostgreSQL's own variables (PGHOST, PGUSER, PGPASSWORD, PGSSLMODE and so on);
+* REDIS_URL, by which several processes and machines share their groups;
+* BEHIND_TLS=1, if every request comes through a proxy that speaks TLS and overwrites X-Forwarded-Proto.
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent
 
-DEBUG = os.environ.get("DEBUG", "1").lower() in ("1", "true", "yes", "on")
+TRUE = ("1", "true", "yes", "on")
+
+DEBUG = os.environ.get("DEBUG", "1").lower() in TRUE
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
@@ -22,6 +28,10 @@ if not SECRET_KEY:
     SECRET_KEY = "django-insecure-good-enough-for-a-first-run-on-this-machine"
 
 ALLOWED_HOSTS = [host.strip() for host in os.environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()]
+
+if os.environ.get("BEHIND_TLS", "0").lower() in TRUE:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -63,9 +73,15 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
+DATABASES: dict[str, dict[str, object]] = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("DATABASE", BASE_DIR / "db.sqlite3")}
 }
+if PGDATABASE := os.environ.get("PGDATABASE", ""):
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": PGDATABASE,
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 10}},  # in each process
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -90,3 +106,11 @@ LOGOUT_REDIRECT_URL = "login"
 WEBSOCKET_GROUPS: dict[str, object] = {"HISTORY": {"chat.*": 100}}
 if REDIS_URL := os.environ.get("REDIS_URL", ""):
     WEBSOCKET_GROUPS |= {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": REDIS_URL}
+
+if not DEBUG:  # else Django logs no error anywhere: it only mails them to ADMINS
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "root": {"handlers": ["console"], "level": "WARNING"},
+    }

@@ -80,11 +80,11 @@ class Page:
 
 
 @contextmanager
-def chromium(program: str) -> Iterator[Page]:
-    """Run the browser at the path ``program`` with a profile of its own."""
+def chromium(program: str, *flags: str) -> Iterator[Page]:
+    """Run the browser at the path ``program`` with a profile of its own, and with more ``flags``."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            [program, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -69,6 +69,16 @@ class Wire:
         except OSError:
             return True
 
+    def has_input(self) -> bool:
+        """Whether input that was not received yet has arrived, or its end."""
+        try:
+            _socket.socket.recv(self.sock, 1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return self.has_pending
+        except OSError:
+            pass
+        return True
+
     def shut_down(self) -> None:
         """Half-close: send end-of-stream; receiving still works."""
         self.sock.shutdown(socket.SHUT_WR)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,3 +225,43 @@ def _members(redis: Redis) -> int:
 def manage(command: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     env = environment(ROOT, **variables)
     return subprocess.run([*MANAGE_WS, command], cwd=cwd, env=env, capture_output=True, text=True)
+
+
+SHOWN = (
+    "from django.conf import settings; import json; print(json.dumps({name: getattr(settings, name) for name in ("
+    "'DATABASES', 'SECURE_PROXY_SSL_HEADER', 'SESSION_COOKIE_SECURE', 'CSRF_COOKIE_SECURE')}, default=str))"
+)
+
+
+def settings(**variables: str) -> dict[str, Any]:
+    env = environment(ROOT, DJANGO_SETTINGS_MODULE="server.settings", **variables)
+    run = subprocess.run([sys.executable, "-c", SHOWN], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    shown: dict[str, Any] = json.loads(run.stdout)
+    return shown
+
+
+class TestEnvironment:
+    def test_by_default_no_proxy_is_believed(self) -> None:
+        shown = settings(BEHIND_TLS="0")
+        assert shown["SECURE_PROXY_SSL_HEADER"] is None
+        assert shown["SESSION_COOKIE_SECURE"] is shown["CSRF_COOKIE_SECURE"] is False
+
+    def test_behind_tls(self) -> None:
+        shown = settings(BEHIND_TLS="1")
+        assert shown["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+        assert shown["SESSION_COOKIE_SECURE"] is shown["CSRF_COOKIE_SECURE"] is True
+
+    def test_databases(self) -> None:
+        sqlite = settings(PGDATABASE="", DATABASE="/somewhere/file")["DATABASES"]["default"]
+        assert (sqlite["ENGINE"], sqlite["NAME"]) == ("django.db.backends.sqlite3", "/somewhere/file")
+        postgresql = settings(PGDATABASE="mysite", DATABASE="/somewhere/file")["DATABASES"]["default"]
+        assert (postgresql["ENGINE"], postgresql["NAME"]) == ("django.db.backends.postgresql", "mysite")
+
+    def test_errors_are_logged_in_production(self, tmp_path: Path) -> None:
+        """Django would only mail them."""
+        env = environment(ROOT, DEBUG="0", SECRET_KEY="x", ALLOWED_HOSTS="127.0.0.1")
+        with running([*MANAGE_WS, "runwsserver", "--noreload", "0"], tmp_path, env) as server:
+            server.wait_until_serving()
+            assert server.get("/lower-case/")[0] == 500  # without a message
+            server.wait_for("MultiValueDictKeyError")
+            assert server.output.count("Internal Server Error: /lower-case/") == 1

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import ROOT, locate_program
 from tests.deadlines import deadline
+from tests.deploy.programs import free_ports, running
 
 __all__ = ["FRONTS", "SEEN", "Fronts", "echo_server", "serve_fronts"]
 
@@ -100,39 +99,6 @@ def _program(name: str) -> str:
     if path is None:
         raise RuntimeError(f"{name} is missing")
     return path
-
-
-def free_ports(count: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in listeners]
-    finally:
-        for listener in listeners:
-            listener.close()
-
-
-@contextmanager
-def running(command: list[str], log: Path, ports: list[int]) -> Iterator[None]:
-    """The program, once it listens on all of ``ports``."""
-    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        try:
-            end = time.monotonic() + deadline(20)
-            for port in ports:
-                while True:
-                    try:
-                        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                        break
-                    except OSError:
-                        if process.poll() is not None or time.monotonic() > end:
-                            raise RuntimeError(f"{command[0]} did not start: {log.read_text()}") from None
-                        time.sleep(0.01)
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(deadline(10))
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 @contextmanager

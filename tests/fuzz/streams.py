@@ -70,6 +70,9 @@ class Wire:
         self.sent += data
         return len(data)
 
+    def has_input(self) -> bool:
+        return True
+
     def close(self) -> None:
         self._ready.close()
         self.closed = True

@@ -97,7 +97,6 @@ class HTTPConnection:
         "_buffer",
         "_environ",
         "_greenlet",
-        "_is_fresh",
         "_killed",
         "_lingers",
         "_peer",
@@ -113,7 +112,6 @@ class HTTPConnection:
         self._environ = base_environ
         self._buffer = b""
         self._greenlet: Any = None
-        self._is_fresh = True  # until its first request has come
         self._killed = False
         self._lingers = False
         self.idle = True
@@ -151,14 +149,17 @@ class HTTPConnection:
             acceptance, trailing = switch
             server.open_websocket(acceptance, self._stream.wire, self.address, trailing)
 
-    def end_if_idle(self, *, spare_fresh: bool = False) -> None:
-        """Close the connection unless a request is in progress; one that has just arrived is still answered.
+    def end_if_idle(self) -> None:
+        """Close the connection unless a request is in progress, or has arrived in part."""
+        if self.idle:
+            self._end_input()
 
-        With ``spare_fresh``, leave a connection whose first request is perhaps on the way.
-        """
-        if self.idle and not (spare_fresh and self._is_fresh):
+    def _end_input(self) -> None:
+        wire = self._stream.wire
+        # What follows the bytes that are there, such as a body, must still be received.
+        if not wire.has_input():
             try:
-                self._stream.wire.end_input()
+                wire.end_input()
             except OSError:
                 pass
 
@@ -182,9 +183,9 @@ class HTTPConnection:
             switch = self._answer(head)
             if switch is not None or self._stream.ended:
                 return switch
-            if self._server.stopping:
+            if self._server.stopping and not self._buffer:
                 # Since the head was sent. A request that has arrived meanwhile is still answered.
-                self._stream.wire.end_input()
+                self._end_input()
             deadline = 0.0
             if self._buffer:
                 # So that a pipelining client doesn't starve the others.
@@ -244,7 +245,7 @@ class HTTPConnection:
             else:
                 received = bytearray(received) if isinstance(received, bytes) else received
                 received += data
-        self.idle = self._is_fresh = False
+        self.idle = False
         raw = bytes(received)
         self._buffer = raw[end + 4 :]
         return approve_head(raw[: end + 4])

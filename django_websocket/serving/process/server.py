@@ -64,8 +64,10 @@ SPARE_DESCRIPTORS = 128
 SPREAD_EACH = 0.05
 """Seconds that each websocket adds to the time over which they are closed, up to the whole of it."""
 
-FRESH_SECONDS = 1.0
-"""Seconds that a patient server leaves to connections whose first request has not come when it stops."""
+IDLE_SECONDS = 1.0
+"""Seconds that a patient server leaves to idle connections when it no longer listens: a request may be on the way. The
+response to it says that the connection ends, so a busy proxy gives up its connections one by one, and none under a
+request."""
 
 KILL_SECONDS = 1.0
 """Seconds that killed views and requests get to clean up."""
@@ -212,8 +214,8 @@ class Server(SocketObserver):
     def stop(self, *, drain_timeout: float | None = None, farewell: Farewell | None = None) -> None:
         """Stop listening at once; :meth:`serve` returns when everything has ended.
 
-        Idle connections are closed, requests in progress are answered, websockets are closed with 1001, or as the
-        ``farewell`` of the first call says. Whatever is left after ``drain_timeout`` seconds (None:
+        Idle connections are closed, requests in progress are answered, websockets are closed with 1001, or all this in
+        good time, as the ``farewell`` of the first call says. Whatever is left after ``drain_timeout`` seconds (None:
         WEBSOCKET_DRAIN_TIMEOUT) is killed. May be called from any greenlet or from the hub; each further call resets
         the deadline, 0 meaning now.
         """
@@ -228,7 +230,6 @@ class Server(SocketObserver):
                 hub.schedule_call_global(farewell.delay, self._close_listeners)
             else:
                 self._close_listeners()
-            self._end_idle_connections(spare_fresh=farewell.is_patient)
             eventlet.spawn_n(self._shut_down_websockets)
         if self._timer is not None:
             self._timer.cancel()
@@ -244,12 +245,14 @@ class Server(SocketObserver):
         for acceptor in self._acceptors:
             acceptor.close(accept_pending=patient or not self._shared)
         if patient:
-            eventlet.hubs.get_hub().schedule_call_global(FRESH_SECONDS, self._end_idle_connections)
+            eventlet.hubs.get_hub().schedule_call_global(IDLE_SECONDS, self._end_idle_connections)
+        else:
+            self._end_idle_connections()
         self._finish_if_drained()
 
-    def _end_idle_connections(self, *, spare_fresh: bool = False) -> None:
+    def _end_idle_connections(self) -> None:
         for connection in list(self._connections):
-            connection.end_if_idle(spare_fresh=spare_fresh)
+            connection.end_if_idle()
 
     # Called by the connections
 

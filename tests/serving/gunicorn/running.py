@@ -82,6 +82,20 @@ PASS_ON = 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
 
 
 @contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ends ``process`` afterwards, if it is still there."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(deadline(30))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
 def gunicorn(
     directory: Path,
     *options: str,
@@ -118,17 +132,9 @@ def gunicorn(
             stderr=output,
             pass_fds=[inherited.fileno()] if inherited else [],
         ) as process,
+        ended(process),
     ):
-        server = Gunicorn(process, port, log, tls)
-        try:
-            yield server
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(deadline(30))
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        yield Gunicorn(process, port, log, tls)
 
 
 @contextmanager

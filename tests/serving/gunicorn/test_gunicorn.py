@@ -118,6 +118,32 @@ def test_a_connection_that_was_just_accepted_is_served(tmp_path: Path) -> None:
         assert server.process.wait(deadline(20)) == 0
 
 
+def test_a_connection_that_is_kept_gets_one_more_request_answered(tmp_path: Path) -> None:
+    """A proxy may have sent it before it could know. The response says that it was the last."""
+    request = b"GET /common/plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving(tmp_path) as server:
+        with socket.create_connection(("127.0.0.1", server.port), deadline(10)) as kept:
+            kept.sendall(request)
+            assert b"Connection: close" not in kept.recv(1000)
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not _listens(server), 10, "it has stopped listening")
+            kept.sendall(request)
+            received = b""
+            while piece := kept.recv(1000):
+                received += piece
+            assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"Connection: close\r\n" in received
+        assert server.process.wait(deadline(20)) == 0
+
+
+def _listens(server: Gunicorn) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), deadline(10)).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_a_reload_loses_no_request(tmp_path: Path) -> None:
     with serving(tmp_path, "--graceful-timeout", "8", workers=2) as server, Visitor(server) as visitor:
         before = server.workers()

@@ -292,6 +292,28 @@ def test_requests_that_have_arrived_are_answered(log: Path) -> None:
         assert served.process.wait(deadline(10)) == 0
 
 
+def test_requests_whose_head_has_arrived_get_their_bodies(log: Path) -> None:
+    with serve(log) as served:
+        controller = served.connect()
+        clients = [served.connect() for _ in range(6)]
+        for client in [*clients[:3], controller]:
+            assert client.ask("/").body == b"ok"
+        served.process.send_signal(signal.SIGSTOP)
+        for client in clients[::2]:
+            client.get("/read", "Content-Length: 3", method="POST")
+        controller.get("/stop?drain=60")
+        for client in clients[1::2]:
+            client.get("/read", "Content-Length: 3", method="POST")
+        served.process.send_signal(signal.SIGCONT)
+        assert controller.answer().body == b"ok"
+        assert controller.ends()
+        for client in clients:
+            client.send(b"abc")
+            assert client.answer().body == b"abc"
+            assert client.ends()
+        assert served.process.wait(deadline(10)) == 0
+
+
 def test_upgrade(served: Served) -> None:
     with served.connect() as client:
         client.get("/switch", "Upgrade: websocket", "Connection: Upgrade")

@@ -230,6 +230,10 @@ class TLSWire(Wire):
                 if done:
                     return done
                 raise
+            except OSError:
+                if done:
+                    return done  # the next call will raise
+                raise
             done += self._encrypted
             self._encrypted = 0
             if done >= len(view):

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from tests.conftest import find_program
 from tests.deadlines import deadline
+from tests.secure_client import SecureConnection
 
 from .programs import free_ports, running
 from .served import Certificate, substituted
@@ -102,17 +103,18 @@ class Front:
         told: dict[str, Any] = json.loads(body)
         return told
 
-    def connect(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> ClientConnection:
-        """A websocket, as a page of this site would open it."""
-        client: ClientConnection = connect(
-            f"{'wss' if self.tls else 'ws'}://{self.host}{path}",
-            sock=socket.create_connection(("127.0.0.1", self.port), deadline(20), source_address=(CLIENT, 0)),
-            proxy=None,
-            open_timeout=deadline(20),
-            additional_headers=headers,
-            **{"origin": self.origin, "ssl": self.tls, **options},
-        )
-        return client
+    def connect(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> Any:
+        """A websocket, as a page of this site would open it: websockets' client, or one with its interface."""
+        options = {
+            "sock": socket.create_connection(("127.0.0.1", self.port), deadline(20), source_address=(CLIENT, 0)),
+            "additional_headers": headers,
+            "origin": self.origin,
+            **options,
+        }
+        if self.tls is not None:
+            options["sock"].setblocking(False)
+            return SecureConnection(f"wss://{self.host}{path}", self.tls, **options)
+        return connect(f"ws://{self.host}{path}", proxy=None, open_timeout=deadline(20), **options)
 
 
 @contextmanager

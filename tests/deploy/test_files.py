@@ -192,7 +192,7 @@ def test_the_containers_command_serves(tmp_path: Path) -> None:
 
 def test_each_file_says_what_it_is_for() -> None:
     for path in DEPLOY.iterdir():
-        if path.is_file():
+        if path.is_file() and path.suffix != ".json":  # which knows no comments
             first = " ".join(path.read_text().splitlines()[:3])
             assert first.startswith(("#", '"""')), path.name
             assert "hange" in first or "Set " in first, path.name

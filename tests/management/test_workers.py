@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect, unix_connect
+from websockets.sync.client import unix_connect
 
 from django_websocket.serving.runserver import workers
 from tests.certificates import client_context, write_certificate
 from tests.deadlines import deadline, wait_until
+from tests.secure_client import SecureConnection
 from tests.site.running import RawSocket
 
 from .projects import free_port, running
@@ -31,7 +32,7 @@ def test_gunicorn_serves_the_project(pristine: Path, env: dict[str, str], tmp_pa
     with running(command, pristine, env) as server:
         wait_until(lambda: server.output.count("Booting worker with pid") == 2, 30, "two workers")
         assert "System check identified no issues" in server.output
-        with connect(f"wss://127.0.0.1:{port}/lower-case/", ssl=client_context(), proxy=None) as client:
+        with SecureConnection(f"wss://127.0.0.1:{port}/lower-case/", client_context()) as client:
             client.send("Hello")
             assert client.recv(timeout=deadline(20)) == "hello"
         server.wait_for('"GET /lower-case/ HTTP/1.1" 101')

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import find_program
 from tests.deadlines import deadline
-from tests.secure_client import SecureConnection
+from tests.over_tls import over_tls
 
 from .programs import free_ports, running
 from .served import Certificate, substituted
@@ -71,10 +71,14 @@ class Front:
     def origin(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.host}"
 
-    def socket(self) -> socket.socket:
-        """A connection to it, over TLS if it has TLS."""
+    def _tcp(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), deadline(20), source_address=(CLIENT, 0))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def socket(self) -> socket.socket:
+        """A connection to it, over TLS if it has TLS."""
+        sock = self._tcp()
         return sock if self.tls is None else self.tls.wrap_socket(sock, server_hostname="localhost")
 
     def client(self) -> http.client.HTTPConnection:
@@ -103,18 +107,18 @@ class Front:
         told: dict[str, Any] = json.loads(body)
         return told
 
-    def connect(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> Any:
-        """A websocket, as a page of this site would open it: websockets' client, or one with its interface."""
-        options = {
-            "sock": socket.create_connection(("127.0.0.1", self.port), deadline(20), source_address=(CLIENT, 0)),
-            "additional_headers": headers,
-            "origin": self.origin,
-            **options,
-        }
-        if self.tls is not None:
-            options["sock"].setblocking(False)
-            return SecureConnection(f"wss://{self.host}{path}", self.tls, **options)
-        return connect(f"ws://{self.host}{path}", proxy=None, open_timeout=deadline(20), **options)
+    def connect(self, path: str, headers: dict[str, str] | None = None, **options: Any) -> ClientConnection:
+        """A websocket, as a page of this site would open it."""
+        sock = self._tcp()
+        client: ClientConnection = connect(
+            f"ws://{self.host}{path}",
+            sock=sock if self.tls is None else over_tls(sock, self.tls, "localhost"),
+            proxy=None,
+            open_timeout=deadline(20),
+            additional_headers=headers,
+            **{"origin": self.origin, **options},
+        )
+        return client
 
 
 @contextmanager
@@ -186,7 +190,9 @@ def _haproxy(
         changes["    bind :443 ssl crt /etc/haproxy/mysite.pem alpn h2,http/1.1\n"] = ""
         changes["    http-request redirect scheme https code 308 unless { ssl_fc }\n"] = ""
     config = directory / "haproxy.cfg"
-    config.write_text("global\n    maxconn 1000\n" + substituted("haproxy.cfg", changes))
+    config.write_text(
+        "global\n    maxconn 1000\n    log stdout format raw local0\n" + substituted("haproxy.cfg", changes)
+    )
     return [find_program("haproxy"), "-db", "-f", str(config)]
 
 

@@ -16,7 +16,7 @@ from websockets.typing import Origin
 
 from tests.certificates import client_context, write_certificate
 from tests.deadlines import deadline
-from tests.secure_client import SecureConnection
+from tests.over_tls import connect_over_tls
 
 from .projects import RunningServer, running
 
@@ -40,7 +40,7 @@ def test_websockets(server: RunningServer) -> None:
     assert f"https://127.0.0.1:{server.port}/ and wss://127.0.0.1:{server.port}/" in server.output
     url = f"wss://127.0.0.1:{server.port}/lower-case/"
     origin = Origin(f"https://127.0.0.1:{server.port}")
-    with SecureConnection(url, client_context(), origin=origin) as client:
+    with connect_over_tls(url, client_context(), origin=origin) as client:
         client.send("Hello")
         assert client.recv(timeout=deadline(10)) == "hello"
         large = "X" * 1_000_000
@@ -51,7 +51,7 @@ def test_websockets(server: RunningServer) -> None:
     assert other.recv() == "hello"
     other.close()
     with pytest.raises(Exception, match="403"):
-        SecureConnection(url, client_context(), origin=Origin(f"http://127.0.0.1:{server.port}"))
+        connect_over_tls(url, client_context(), origin=Origin(f"http://127.0.0.1:{server.port}"))
 
 
 def test_the_certificate_is_read_again(server: RunningServer, certificate: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_certificate_for_development(pristine: Path, env: dict[str, str], tmp_
         with running([*MANAGE, "0", "--certificate"], pristine, env) as server:
             server.wait_until_serving()
             context = ssl.create_default_context(cafile=tmp_path / "cache" / "django-websocket" / "authority.pem")
-            with SecureConnection(f"wss://localhost:{server.port}/lower-case/", context) as client:
+            with connect_over_tls(f"wss://localhost:{server.port}/lower-case/", context) as client:
                 client.send("Hello")
                 assert client.recv(timeout=deadline(10)) == "hello"
             seen.append(shown(server.port))

@@ -16,7 +16,7 @@ from websockets.sync.client import unix_connect
 from django_websocket.serving.runserver import workers
 from tests.certificates import client_context, write_certificate
 from tests.deadlines import deadline, wait_until
-from tests.secure_client import SecureConnection
+from tests.over_tls import connect_over_tls
 from tests.site.running import RawSocket
 
 from .projects import free_port, running
@@ -32,7 +32,7 @@ def test_gunicorn_serves_the_project(pristine: Path, env: dict[str, str], tmp_pa
     with running(command, pristine, env) as server:
         wait_until(lambda: server.output.count("Booting worker with pid") == 2, 30, "two workers")
         assert "System check identified no issues" in server.output
-        with SecureConnection(f"wss://127.0.0.1:{port}/lower-case/", client_context()) as client:
+        with connect_over_tls(f"wss://127.0.0.1:{port}/lower-case/", client_context()) as client:
             client.send("Hello")
             assert client.recv(timeout=deadline(20)) == "hello"
         server.wait_for('"GET /lower-case/ HTTP/1.1" 101')

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import ROOT
 from tests.deadlines import deadline, wait_until
 from tests.groups.redis_servers import free_port
-from tests.secure_client import SecureConnection
+from tests.over_tls import connect_over_tls
 
 DJANGO = "django.core.wsgi:get_wsgi_application()"
 WORKER = "django_websocket.serving.gunicorn.EventletWorker"
@@ -48,13 +48,13 @@ class Gunicorn:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return {int(pid) for pid in children.read_text().split()}
 
-    def connect(self, path: str, **options: Any) -> Any:
-        """A client of websockets': the threaded one, or over TLS one with the same interface."""
+    def connect(self, path: str, **options: Any) -> ClientConnection:
         if self.tls is not None:
-            return SecureConnection(f"wss://127.0.0.1:{self.port}{path}", self.tls, compression=None, **options)
-        return connect(
+            return connect_over_tls(f"wss://127.0.0.1:{self.port}{path}", self.tls, compression=None, **options)
+        client: ClientConnection = connect(
             f"ws://127.0.0.1:{self.port}{path}", proxy=None, compression=None, open_timeout=deadline(10), **options
         )
+        return client
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and body of a page, on a connection of its own."""

@@ -24,6 +24,7 @@ LAYERS = [
     "close_codes",
     "exceptions",
     "memo",
+    "descriptor_limit",
     "signals",
     "protocol",
     "conf",

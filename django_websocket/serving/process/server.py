@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from greenlet import greenlet
 
 from ...channel import Acceptance
 from ...close_codes import CloseCode
+from ...descriptor_limit import cap_to_descriptors, raise_to_hard_limit
 from ...exceptions import ConnectionClosed, PolicyViolation
 from ...home import set_home
 from ...keepalive import Keepalive
@@ -52,9 +51,6 @@ websockets stay with the process that accepted them."""
 
 MAX_REFUSED = 128
 """Refused connections that may linger at a time; further ones are closed without a response."""
-
-SPARE_DESCRIPTORS = 128
-"""File descriptors reserved for databases, files and the like."""
 
 FRESH_SECONDS = 1.0
 """Seconds that a patient server leaves to connections whose first request has not come when it stops."""
@@ -122,7 +118,9 @@ class Server(SocketObserver):
     ) -> None:
         self.application = application
         self.access_log = access_log
-        self.max_connections = max_connections or _cap_to_descriptors(_setting("WEBSOCKET_MAX_CONNECTIONS"))
+        self.max_connections = max_connections or cap_to_descriptors(
+            _setting("WEBSOCKET_MAX_CONNECTIONS"), raise_to_hard_limit()
+        )
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.keep_alive = keep_alive
         self.on_connection_end = on_connection_end
@@ -416,23 +414,3 @@ def _setting(name: str) -> Any:
     from ...conf import get_setting
 
     return get_setting(name)
-
-
-def _cap_to_descriptors(wanted: int) -> int:
-    """Raise the limit on file descriptors to its hard limit; return ``wanted``, or fewer connections if need be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-        except (OSError, ValueError):
-            pass
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, soft - SPARE_DESCRIPTORS if soft > 2 * SPARE_DESCRIPTORS else soft // 2))
-
-
-def count_spare_descriptors(connections: int) -> int:
-    """Return how many file descriptors the process's limit leaves beside those of ``connections``."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else max(0, soft - connections)

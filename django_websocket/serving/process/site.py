@@ -10,6 +10,7 @@ from django.conf import settings
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
+from ...descriptor_limit import count_spare_descriptors
 from ...groups.event_stream import close_streams
 from ...groups.log_out import listen_for_log_outs
 from ...groups.receivers import receivers
@@ -20,7 +21,7 @@ from ..green.install import install
 from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
 from .collector import tune_collector
-from .server import Farewell, Server, count_spare_descriptors
+from .server import Farewell, Server
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

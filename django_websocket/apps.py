@@ -16,8 +16,10 @@ class DjangoWebSocketConfig(AppConfig):
         from .caching import is_handshake
         from .checks import register_checks
         from .compat.django import bypass_page_cache, forbid_not_modified
+        from .deployment_checks import register_deployment_checks
         from .groups import log_out  # noqa: F401 - it listens to a signal
 
         register_checks()
+        register_deployment_checks()
         bypass_page_cache(is_handshake)
         forbid_not_modified(is_handshake)

@@ -55,6 +55,7 @@ LAYERS = [
     "middleware",
     "__init__",
     "checks",
+    "deployment_checks",
     "apps",
     "testing",
     "serving",

@@ -53,6 +53,7 @@ LAYERS = [
     "opening",
     "decorators",
     "middleware",
+    "endpoints",
     "__init__",
     "checks",
     "deployment_checks",

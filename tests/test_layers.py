@@ -58,6 +58,7 @@ LAYERS = [
     "checks",
     "deployment_checks",
     "apps",
+    "terminal",
     "testing",
     "serving",
     "serving.green",

@@ -53,8 +53,9 @@ Where things are:
   is the server's thread, for senders in others.
 * ``memo``: bounded caches of what clients send. ``redirects``: handshakes that a login page would get. ``compat``:
   every use of private parts of Django, asgiref or Python.
-* ``testing/``: the test client. ``memory`` is a channel without sockets, ``protocol`` the client's side of RFC 6455,
-  ``world`` the clock of a test and the views in it.
+* ``testing/``: the test client. ``memory`` is a channel without sockets, ``world`` the clock of a test and the views in
+  it. The client's side of RFC 6455 is ``protocol/client``.
+* ``endpoints``: which URLs take websockets. ``terminal/``: the client of ``manage.py websocket``.
 
 A lower layer never imports a higher one: ``tests/test_layers.py`` holds the order and enforces it.
 """

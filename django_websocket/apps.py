@@ -17,9 +17,11 @@ class DjangoWebSocketConfig(AppConfig):
         from .checks import register_checks
         from .compat.django import bypass_page_cache, forbid_not_modified
         from .conf import get_setting
+        from .deployment_checks import register_deployment_checks
         from .groups import log_out  # noqa: F401 - it listens to a signal
 
         register_checks()
+        register_deployment_checks()
         bypass_page_cache(is_handshake)
         forbid_not_modified(is_handshake)
         if get_setting("WEBSOCKET_METRICS_ADDRESS"):

@@ -11,6 +11,8 @@
 * ``W005``: a setting looks like a misspelling of one of ours.
 * ``W006``: sessions are signed cookies, so a log-out closes no websockets.
 * ``W007``: the event loop policy is uvloop's or the like, whose loops block the process.
+
+Those from ``W008`` on are in :mod:`.deployment_checks`.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ __all__ = [
     "check_middleware",
     "check_sessions",
     "check_settings",
+    "drivers",
+    "has_middleware",
     "register_checks",
 ]
 
@@ -137,7 +141,7 @@ def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Check that a log-out can be seen from the server (W006)."""
     if settings.SESSION_ENGINE != "django.contrib.sessions.backends.signed_cookies":
         return []
-    if not any(name.endswith(SESSION_MIDDLEWARE) for name in settings.MIDDLEWARE):
+    if not has_middleware(SESSION_MIDDLEWARE):
         return []
     return [
         Warning(
@@ -149,10 +153,15 @@ def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def has_middleware(name: str) -> bool:
+    """Whether a class of this name, whose module may be anybody's, is in MIDDLEWARE."""
+    return any(each.endswith(name) for each in settings.MIDDLEWARE)
+
+
 def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Check for drivers that block (W002, W003) and for persistent connections (W004)."""
     messages: list[CheckMessage] = []
-    for alias, driver in _drivers():
+    for alias, driver in drivers():
         if driver == "MySQLdb":
             messages.append(
                 Warning(
@@ -191,7 +200,7 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-def _drivers() -> Iterator[tuple[str, str]]:
+def drivers() -> Iterator[tuple[str, str]]:
     """Yield each database's alias and the name of its driver's module."""
     for alias in connections:
         try:

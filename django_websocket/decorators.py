@@ -98,4 +98,5 @@ def _wrap(view: Callable[..., Any], *, options: dict[str, Any], required: bool) 
     wrapper.accept_websocket = True  # type: ignore[attr-defined]  # what the middleware looks for
     wrapper.require_websocket = required  # type: ignore[attr-defined]
     wrapper.serves_websocket = True  # type: ignore[attr-defined]  # starts the handshake itself
+    wrapper.websocket_options = options  # type: ignore[attr-defined]  # for whoever lists the views
     return wrapper

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
+    "blocking_select",
     "current_hub",
     "end_loop",
     "forget_native_threads",
     "hub_survives_exits",
     "silence_fork_warning",
 ]
+
+
+def blocking_select() -> Any:
+    """``select.select``, which blocks the thread even if the process is patched: eventlet's waits for no file."""
+    patcher: Any = sys.modules.get("eventlet.patcher")
+    return (select if patcher is None else patcher.original("select")).select
 
 
 def current_hub() -> Any:

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-from ..exceptions import ConnectionClosed
+from ..exceptions import ConnectionClosed, ProtocolError
 from ..handover import State
 from ..protocol.assembly import Message
+from ..protocol.client import ClientProtocol
 from ..websocket import WebSocket
 from .failures import NothingReceived, ViewStuck, describe_views
 from .memory import MemoryPeer
-from .protocol import ClientProtocol
 from .world import World
 
 __all__ = ["ClientWebSocket"]
@@ -208,7 +208,10 @@ class ClientWebSocket:
             self._peer.close()
             self._set_closed()
             return True
-        self._protocol.receive_data(data)
+        try:
+            self._protocol.receive_data(data)
+        except ProtocolError as error:
+            raise AssertionError(f"{self.path}: {error}") from error
         pings, self._protocol.pings = self._protocol.pings, []
         if self.answers_pings:
             for payload in pings:

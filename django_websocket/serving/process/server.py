@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from greenlet import greenlet
 
 from ...channel import Acceptance
 from ...close_codes import CloseCode
+from ...descriptor_limit import cap_to_descriptors, raise_to_hard_limit
 from ...exceptions import ConnectionClosed, PolicyViolation, RefusalReason
 from ...home import set_home
 from ...keepalive import Keepalive
@@ -57,9 +56,6 @@ MAX_REFUSED = 128
 
 REFUSED_HANDSHAKE_SECONDS = 2.0
 """Seconds that a refused client gets for the TLS handshake, without which it can't be told."""
-
-SPARE_DESCRIPTORS = 128
-"""File descriptors reserved for databases, files and the like."""
 
 SPREAD_EACH = 0.05
 """Seconds that each websocket adds to the time over which they are closed, up to the whole of it."""
@@ -135,7 +131,9 @@ class Server(SocketObserver):
     ) -> None:
         self.application = application
         self.access_log = access_log
-        self.max_connections = max_connections or _cap_to_descriptors(_setting("WEBSOCKET_MAX_CONNECTIONS"))
+        self.max_connections = max_connections or cap_to_descriptors(
+            _setting("WEBSOCKET_MAX_CONNECTIONS"), raise_to_hard_limit()
+        )
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.keep_alive = keep_alive
         self.tls = tls
@@ -445,23 +443,3 @@ def _setting(name: str) -> Any:
     from ...conf import get_setting
 
     return get_setting(name)
-
-
-def _cap_to_descriptors(wanted: int) -> int:
-    """Raise the limit on file descriptors to its hard limit; return ``wanted``, or fewer connections if need be."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-        except (OSError, ValueError):
-            pass
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, soft - SPARE_DESCRIPTORS if soft > 2 * SPARE_DESCRIPTORS else soft // 2))
-
-
-def count_spare_descriptors(connections: int) -> int:
-    """Return how many file descriptors the process's limit leaves beside those of ``connections``."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else max(0, soft - connections)

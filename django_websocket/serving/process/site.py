@@ -13,6 +13,7 @@ from ...background import background
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
+from ...descriptor_limit import count_spare_descriptors
 from ...groups.event_stream import close_streams
 from ...groups.log_out import listen_for_log_outs
 from ...groups.receivers import receivers
@@ -24,7 +25,7 @@ from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
 from .binding import bind_sockets
 from .collector import tune_collector
-from .server import Farewell, Server, count_spare_descriptors
+from .server import Farewell, Server
 from .side_door import SideDoor
 
 if TYPE_CHECKING:

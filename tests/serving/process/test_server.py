@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from django_websocket.descriptor_limit import SPARE_DESCRIPTORS
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.process.binding import bind_sockets
-from django_websocket.serving.process.server import SPARE_DESCRIPTORS, Server
+from django_websocket.serving.process.server import Server
 from django_websocket.serving.process.site import SiteServer
 from tests.conftest import ROOT
 from tests.deadlines import deadline

@@ -1,21 +1,32 @@
-"""The client's side of RFC 6455, without I/O, for the test client.
+"""The client's side of RFC 6455, without I/O: for the test client, and for the terminal's.
 
-It trusts the server as little as a browser does: a frame that breaks the protocol is an AssertionError, because it is a
-fault of the server.
+What breaks the protocol is a :exc:`.ProtocolError`, as on the server's side. Nothing bounds what the server may send.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 import zlib
 from collections import deque
 
-from ..protocol.assembly import Message
-from ..protocol.masking import apply_mask
+from ..exceptions import InvalidPayload, ProtocolError
+from .assembly import Message
+from .frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    FIN,
+    MAX_CONTROL_PAYLOAD,
+    PING,
+    PONG,
+    RSV1,
+    TEXT,
+    parse_close_payload,
+)
+from .masking import apply_mask
 
 __all__ = ["ClientProtocol"]
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 SYNC_TAIL = b"\x00\x00\xff\xff"
 
 
@@ -64,11 +75,11 @@ class ClientProtocol:
         return _frame(PONG, payload)
 
     def encode_close(self, code: int | None, reason: str = "") -> bytes:
-        """Return a close frame, without a payload if ``code`` is None."""
+        """Return a close frame, without a payload if ``code`` is None; any code, right or wrong."""
         return _frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason.encode())
 
     def receive_data(self, data: bytes) -> None:
-        """Decode the frames that are complete. Raises AssertionError if one breaks the protocol."""
+        """Decode the frames that are complete. Raises ProtocolError if one breaks the protocol."""
         self._buffer += data
         while self._receive_frame():
             pass
@@ -78,7 +89,9 @@ class ClientProtocol:
         if len(buffer) < 2:
             return False
         first, length = buffer[0], buffer[1]
-        assert not length & 0x80, "the server masked a frame"
+        # Section 5.1: "A client MUST close a connection if it detects a masked frame."
+        if length & 0x80:
+            raise ProtocolError("the server masked a frame")
         start = 2
         if length >= 126:
             start = 4 if length == 126 else 10
@@ -93,28 +106,38 @@ class ClientProtocol:
         return True
 
     def _handle_frame(self, first: int, payload: bytes) -> None:
-        assert self.close_code is None, "the server sent a frame after its close frame"
-        assert not first & 0x30, "the server set a reserved bit"
-        fin, rsv1, opcode = bool(first & 0x80), bool(first & 0x40), first & 0x0F
+        if self.close_code is not None:
+            raise ProtocolError("the server sent a frame after its close frame")
+        if first & 0x30:
+            raise ProtocolError("the server set a reserved bit")
+        fin, rsv1, opcode = bool(first & FIN), bool(first & RSV1), first & 0x0F
         if opcode >= CLOSE:
-            if not fin or rsv1 or len(payload) > 125:
-                raise AssertionError("the server sent an invalid control frame")
+            if not fin or rsv1 or len(payload) > MAX_CONTROL_PAYLOAD:
+                raise ProtocolError("the server sent an invalid control frame")
             self._handle_control(opcode, payload)
             return
         if opcode == CONTINUATION:
             if not self._opcode or rsv1:
-                raise AssertionError("the server continued a message that it had not begun")
+                raise ProtocolError("the server continued a message that it had not begun")
         else:
             if opcode not in (TEXT, BINARY) or self._opcode:
-                raise AssertionError(f"the server sent an unexpected frame {opcode:#x}")
-            assert self._deflates or not rsv1, "the server compressed a message, but nothing was negotiated"
+                raise ProtocolError(f"the server sent an unexpected frame {opcode:#x}")
+            if rsv1 and not self._deflates:
+                raise ProtocolError("the server compressed a message, but nothing was negotiated")
             self._opcode, self._is_compressed = opcode, rsv1
         self._fragments += payload
         if fin:
-            data = self._inflate(bytes(self._fragments)) if self._is_compressed else bytes(self._fragments)
-            self.messages.append(data.decode() if self._opcode == TEXT else data)
+            self.messages.append(self._decode(bytes(self._fragments)))
             self._opcode = 0
             self._fragments.clear()
+
+    def _decode(self, data: bytes) -> Message:
+        try:
+            if self._is_compressed:
+                data = self._inflate(data)
+            return data.decode() if self._opcode == TEXT else data
+        except (UnicodeDecodeError, zlib.error) as error:
+            raise InvalidPayload(f"the server sent a message that can't be decoded: {error}") from None
 
     def _inflate(self, data: bytes) -> bytes:
         if not self._keeps_servers_window:
@@ -126,15 +149,17 @@ class ClientProtocol:
             self.pings.append(payload)
         elif opcode == PONG:
             self.pongs.append(payload)
+        elif opcode == CLOSE:
+            try:
+                self.close_code, self.close_reason = parse_close_payload(payload)
+            except ValueError as error:
+                raise ProtocolError(f"the server sent an invalid close frame: {error}") from None
         else:
-            if opcode != CLOSE or len(payload) == 1:
-                raise AssertionError("the server sent an invalid control frame")
-            self.close_code = int.from_bytes(payload[:2], "big") if payload else 1005
-            self.close_reason = payload[2:].decode()
+            raise ProtocolError("the server sent an invalid control frame")
 
 
 def _frame(opcode: int, payload: bytes, *, rsv1: bool = False) -> bytes:
-    first = 0x80 | (0x40 if rsv1 else 0) | opcode
+    first = FIN | (RSV1 if rsv1 else 0) | opcode
     size = len(payload)
     if size < 126:
         header = bytes((first, 0x80 | size))
@@ -142,5 +167,6 @@ def _frame(opcode: int, payload: bytes, *, rsv1: bool = False) -> bytes:
         header = bytes((first, 0xFE)) + size.to_bytes(2, "big")
     else:
         header = bytes((first, 0xFF)) + size.to_bytes(8, "big")
-    mask = os.urandom(4)
+    # Section 5.3: "The masking key needs to be unpredictable".
+    mask = secrets.token_bytes(4)
     return header + mask + apply_mask(payload, mask)

@@ -14,6 +14,8 @@ ROOT = HERE.parent
 VENV = HERE / ".venv"
 PYTHON = VENV / "bin" / "python"
 FLOOR = VENV / "floor"
+CERTIFICATE = VENV / "certificate.pem"
+"""For the servers with TLS, with its key."""
 
 
 def ready() -> Path:
@@ -28,7 +30,20 @@ def ready() -> Path:
         subprocess.run([*pip, "--requirement", str(HERE / "requirements.txt")], cwd=ROOT, check=True)
         stamp.write_text(wanted)
     build_floor()
+    make_certificate()
     return PYTHON
+
+
+def make_certificate() -> None:
+    """Make one with a key as most sites have it today, if openssl is there."""
+    openssl = shutil.which("openssl")
+    if openssl is None or CERTIFICATE.exists():
+        return
+    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=localhost"
+    key = CERTIFICATE.with_suffix(".key")
+    subprocess.run([openssl, *options.split(), "-keyout", str(key), "-out", str(CERTIFICATE)], check=True)
+    CERTIFICATE.write_text(CERTIFICATE.read_text() + key.read_text())
+    key.unlink()
 
 
 def build_floor() -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from .environment import ROOT
+from .environment import CERTIFICATE, ROOT
 from .load.job import Job
 from .processes import Failure, cores, free_port, running
 from .scraping import scraped
@@ -121,11 +122,33 @@ def serving(server: Server) -> Iterator[tuple[int, int]]:
         if server.metrics:
             metrics_port = free_port()
             environment["BENCHMARK_METRICS"] = f"127.0.0.1:{metrics_port}"
+        if server.tls:
+            environment["BENCHMARK_CERTIFICATE"] = str(CERTIFICATE)
         port = free_port()
         session = stack.enter_context(running(server.command(port), port, server_core, environment=environment))
         if server.metrics:
             stack.enter_context(scraped(session, metrics_port))
+        if server.tls:
+            port = stack.enter_context(_over_tls(port, load_core))
         yield port, session
+
+
+@contextmanager
+def _over_tls(port: int, core: int) -> Iterator[int]:
+    """The port on which HAProxy takes plain connections, and passes them on to ``port`` with TLS."""
+    binary = shutil.which("haproxy")
+    assert binary is not None, "Server.unavailable() said so"
+    near = free_port()
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as config:
+        config.write(
+            "global\n    maxconn 5000\n    nbthread 1\n"
+            "defaults\n    mode tcp\n    timeout connect 30s\n    timeout client 300s\n    timeout server 300s\n"
+            f"listen tls\n    bind 127.0.0.1:{near} backlog 4096\n"
+            f"    server one 127.0.0.1:{port} ssl verify none no-ssl-reuse\n"
+        )
+        config.flush()
+        with running([binary, "-db", "-f", config.name], near, core):
+            yield near
 
 
 def _redis(port: int) -> list[str]:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .environment import FLOOR
+from .environment import CERTIFICATE, FLOOR
 from .processes import Failure
 
 BIN = FLOOR.parent / "bin"
@@ -34,6 +34,7 @@ class Server:
     note: str = ""
     needs: Sequence[str] = field(default=())  # importable modules
     metrics: bool = False  # are on, and asked for every few seconds
+    tls: bool = False  # HAProxy, on the load generator's core, speaks it for that one
 
     def unavailable(self) -> str | None:
         """The reason why it can't be started here, None if it can."""
@@ -42,6 +43,8 @@ class Server:
                 return f"{module} is not there"
         if self.layer.startswith("redis") and shutil.which("redis-server") is None:
             return "redis-server is not installed"
+        if self.tls and (shutil.which("haproxy") is None or not CERTIFICATE.exists()):
+            return "haproxy or openssl is not installed"
         if self.name == "floor" and not FLOOR.exists():
             return "no C compiler (cc) when the environment was made"
         return None
@@ -59,9 +62,9 @@ def _module(name: str) -> Callable[[int], list[str]]:
     return lambda port: [str(BIN / "python"), "-m", f"benchmarks.{name}", str(port)]
 
 
-def _uvicorn(application: str) -> Callable[[int], list[str]]:
+def _uvicorn(application: str, more: str = "") -> Callable[[int], list[str]]:
     options = "--host 127.0.0.1 --loop uvloop --ws websockets-sansio --no-access-log --log-level warning --lifespan off"
-    return lambda port: [str(BIN / "uvicorn"), application, "--port", str(port), *options.split()]
+    return lambda port: [str(BIN / "uvicorn"), application, "--port", str(port), *options.split(), *more.split()]
 
 
 def _daphne(application: str) -> Callable[[int], list[str]]:
@@ -87,6 +90,7 @@ _ECHO = frozenset({"echo", "storm", "idle", "pings"})
 _DEFLATE = _ECHO | {"deflate"}
 _FANOUT = frozenset({"fanout"})
 _HTTP = frozenset({"http"})
+_TLS = frozenset({"echo", "storm"})
 _CHANNELS = "benchmarks.project.asgi:application"
 
 _SERVERS = [
@@ -106,6 +110,15 @@ _SERVERS = [
         django=True,
         needs=["prometheus_client"],
         metrics=True,
+    ),
+    Server(
+        "ours-tls",
+        "django-websocket, TLS",
+        _module("project.ours"),
+        _TLS,
+        django=True,
+        needs=["django_websocket.serving.tls"],
+        tls=True,
     ),
     Server(
         "ours-redis",
@@ -134,6 +147,13 @@ _SERVERS = [
         most_clients=1000,
     ),
     Server("uvicorn-raw", "raw ASGI on uvicorn", _uvicorn("benchmarks.peers.asgi:application"), _DEFLATE),
+    Server(
+        "uvicorn-raw-tls",
+        "raw ASGI on uvicorn, TLS",
+        _uvicorn("benchmarks.peers.asgi:application", f"--ssl-certfile {CERTIFICATE} --ssl-keyfile {CERTIFICATE}"),
+        _TLS,
+        tls=True,
+    ),
     Server(
         "granian-raw",
         "raw ASGI on granian",

@@ -14,6 +14,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.operator_signals import operator_signals  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
+from django_websocket.serving.tls import TLS, read_certificate  # noqa: E402
 
 from .pauses import record_pauses  # noqa: E402
 
@@ -24,8 +25,10 @@ def main(port: int, *, shared: bool = False) -> None:
     application = get_wsgi_application()
     record_pauses()
     listeners = bind_sockets(f"127.0.0.1:{port}", reuse_port=shared)
-    server = SiteServer(application, listeners)
-    with operator_signals(lambda: server.stop(drain_timeout=1), until_exit=True):
+    certificate = os.environ.get("BENCHMARK_CERTIFICATE")
+    tls = None if certificate is None else TLS(lambda: read_certificate(certificate))
+    server = SiteServer(application, listeners, tls=tls)
+    with operator_signals(lambda _: server.stop(drain_timeout=1), until_exit=True):
         server.serve()
 
 

@@ -10,6 +10,9 @@ ROOT_URLCONF = "benchmarks.project.sockets"
 
 WEBSOCKET_METRICS_ADDRESS = os.environ.get("BENCHMARK_METRICS")
 
+if os.environ.get("BENCHMARK_CERTIFICATE"):
+    WEBSOCKET_ALLOWED_ORIGINS = ["*"]  # the load generator's page came over plain HTTP
+
 _layer, _, _redis_port = os.environ.get("BENCHMARK_LAYER", "").partition(":")
 if _redis_port:
     WEBSOCKET_GROUPS = {

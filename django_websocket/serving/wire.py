@@ -173,9 +173,10 @@ class TLSWire(Wire):
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             return ahead
+        record = min(size, RECORD_SIZE)  # a larger buffer would be allocated, and never filled
         while True:
             try:
-                data = self._tls.read(size)
+                data = self._tls.read(record)
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
                     self._answer()
@@ -195,7 +196,7 @@ class TLSWire(Wire):
         left = size - len(data)
         try:
             while data and left > 0 and self._incoming.pending:
-                data = self._tls.read(left)
+                data = self._tls.read(min(left, RECORD_SIZE))
                 parts.append(data)
                 left -= len(data)
         except ssl.SSLError:

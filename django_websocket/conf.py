@@ -15,6 +15,8 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from .addresses import parse_networks
+
 __all__ = ["OPTIONS", "SETTINGS", "Setting", "check_options", "get_setting"]
 
 
@@ -46,6 +48,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_count_or_none(value: object) -> bool:
+    return value is None or _is_count(value)
+
+
 def _is_restart_code(value: object) -> bool:
     return value in (1001, 1012)
 
@@ -69,6 +75,16 @@ _address = re.compile(r"([^\s:/\[\]]*|\[[0-9a-f:.]+\]):[0-9]{1,5}", re.IGNORECAS
 
 def _is_address_or_none(value: object) -> bool:
     return value is None or (isinstance(value, str) and _address.fullmatch(value) is not None)
+
+
+def _is_networks(value: object) -> bool:
+    if not _is_strings(value):
+        return False
+    try:
+        parse_networks(value)  # type: ignore[arg-type]  # _is_strings says so
+    except ValueError:
+        return False
+    return True
 
 
 def _is_groups(value: object) -> bool:
@@ -212,6 +228,28 @@ SETTINGS: dict[str, Setting] = {
             _is_count,
             _COUNT,
             "Maximum number of connections per process; further ones get a 503.",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_CONNECTIONS_PER_IP",
+            None,
+            _is_count_or_none,
+            "None or a positive integer",
+            "Maximum number of open websockets of one address, or one IPv6 network (/64); further ones get a 429."
+            " With groups over Redis, those of all processes count.",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_CONNECTIONS_PER_USER",
+            None,
+            _is_count_or_none,
+            "None or a positive integer",
+            "The same for each user who is logged in.",
+        ),
+        Setting(
+            "WEBSOCKET_TRUSTED_PROXIES",
+            [],
+            _is_networks,
+            'a list of addresses and networks, such as "127.0.0.1" or "10.0.0.0/8"',
+            "Proxies whose X-Forwarded-For tells a client's address. Whoever connects over a unix socket is one.",
         ),
         Setting(
             "WEBSOCKET_REQUEST_TIMEOUT",

@@ -38,6 +38,9 @@ WRONG: dict[str, list[object]] = {
     "WEBSOCKET_CLOSE_TIMEOUT": [0, None],
     "WEBSOCKET_RELEASE_DB_AFTER": [-1, "1", True, float("nan")],
     "WEBSOCKET_MAX_CONNECTIONS": [0, None, 1.0],
+    "WEBSOCKET_MAX_CONNECTIONS_PER_IP": [0, -1, 1.0, "50", True],
+    "WEBSOCKET_MAX_CONNECTIONS_PER_USER": [0, True],
+    "WEBSOCKET_TRUSTED_PROXIES": [None, "127.0.0.1", ["proxy.example"], ["10.0.0.1/8"], [1], [""]],
     "WEBSOCKET_REQUEST_TIMEOUT": [0, None],
     "WEBSOCKET_DRAIN_TIMEOUT": [-1, "30"],
     "WEBSOCKET_METRICS_ADDRESS": [
@@ -59,6 +62,8 @@ RIGHT: dict[str, list[object]] = {
     "WEBSOCKET_SEND_TIMEOUT": [0.5],
     "WEBSOCKET_PING_INTERVAL": [None, 0, 0.5],
     "WEBSOCKET_RELEASE_DB_AFTER": [None, 0, 0.5],
+    "WEBSOCKET_MAX_CONNECTIONS_PER_IP": [None, 50],
+    "WEBSOCKET_TRUSTED_PROXIES": [[], ("127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8")],
     "WEBSOCKET_METRICS_ADDRESS": [None, "127.0.0.1:9464", "localhost:9464", "[::1]:9464", ":9464"],
 }
 

@@ -29,7 +29,7 @@ def test_all_limits_are_compared() -> None:
     named = {name for name, _ in VALUES}
     # A new setting that limits something belongs on the page, unless it stops no attack.
     limits = {name for name, setting in SETTINGS.items() if type(setting.default) in (int, float)}
-    assert limits - named == {"WEBSOCKET_DRAIN_TIMEOUT"}
+    assert limits - named == {"WEBSOCKET_DRAIN_TIMEOUT", "WEBSOCKET_RESTART_CODE"}
 
 
 def test_settings_exist() -> None:

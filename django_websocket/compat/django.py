@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.middleware.cache import FetchFromCacheMiddleware
 from django.utils import cache as cache_utils
 from django.utils.functional import SimpleLazyObject
@@ -30,6 +31,7 @@ __all__ = [
     "make_user_weak",
     "resolve_known_user",
     "session_saved_at",
+    "suppress_log",
     "with_atomic_requests",
 ]
 
@@ -53,6 +55,11 @@ def drop_body(request: HttpRequest) -> None:
 def drop_messages(request: HttpRequest) -> None:
     """Release the message storage, which refers to the request (``_messages``, of ``django.contrib.messages``)."""
     request.__dict__.pop("_messages", None)
+
+
+def suppress_log(response: HttpResponseBase) -> None:
+    """Have Django not log an error response: ``_has_been_logged``, of :func:`~django.utils.log.log_response`."""
+    response._has_been_logged = True  # type: ignore[attr-defined]
 
 
 def has_django_lazy_user(request: HttpRequest) -> bool:

@@ -16,6 +16,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from .addresses import parse_networks
+from .rates import parse_rate
 
 __all__ = ["OPTIONS", "SETTINGS", "Setting", "check_options", "get_setting"]
 
@@ -85,6 +86,15 @@ def _is_networks(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_handshake_rate(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        return isinstance(value, str) and parse_rate(value).bytes is None
+    except ValueError:
+        return False
 
 
 def _is_groups(value: object) -> bool:
@@ -243,6 +253,14 @@ SETTINGS: dict[str, Setting] = {
             _is_count_or_none,
             "None or a positive integer",
             "The same for each user who is logged in.",
+        ),
+        Setting(
+            "WEBSOCKET_HANDSHAKE_RATE",
+            None,
+            _is_handshake_rate,
+            'None or a rate such as "10/s" or "300/m"',
+            'Handshakes that one address may begin with each process, such as "300/m": 300 at once, then five a second.'
+            " Further ones get a 429 before anything else happens.",
         ),
         Setting(
             "WEBSOCKET_TRUSTED_PROXIES",

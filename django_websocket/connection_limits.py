@@ -109,7 +109,7 @@ def _limits(request: HttpRequest) -> Iterator[_Limit]:
         if block:
             yield _Limit(f"ip:{block}", per_ip, RefusalReason.IP_LIMIT)
         else:
-            quiet_log.warn("The proxy names no address in X-Forwarded-For, so no limit for each address applies")
+            quiet_log.warn_of_nobody()
     per_user: int | None = get_setting("WEBSOCKET_MAX_CONNECTIONS_PER_USER")
     if per_user is not None:
         user = getattr(request, "user", None)

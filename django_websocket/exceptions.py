@@ -106,6 +106,8 @@ class RefusalReason(StrEnum):
     """The client's address has as many websockets as it may have."""
     USER_LIMIT = "user_limit"
     """The user has as many websockets as one may have."""
+    HANDSHAKE_RATE = "handshake_rate"
+    """The client's address has begun too many handshakes in too short a time."""
     FULL = "full"
     """There are as many connections as the server takes; perhaps it was none for a websocket."""
 

@@ -51,6 +51,10 @@ class QuietLog:
         if not self._is_served:
             self.flush()
 
+    def warn_of_nobody(self) -> None:
+        """Log that a client can't be told from others."""
+        self.warn("The proxy names no address in X-Forwarded-For, so no limit for each address applies")
+
     def flush(self, *, final: bool = False) -> None:
         """Log what is new, and what is due; with ``final``, everything."""
         new, self._new = self._new, []

@@ -40,6 +40,7 @@ WRONG: dict[str, list[object]] = {
     "WEBSOCKET_MAX_CONNECTIONS": [0, None, 1.0],
     "WEBSOCKET_MAX_CONNECTIONS_PER_IP": [0, -1, 1.0, "50", True],
     "WEBSOCKET_MAX_CONNECTIONS_PER_USER": [0, True],
+    "WEBSOCKET_HANDSHAKE_RATE": ["", "10", 10, "0/s", "10/d", "10/s, 1KiB/s", "1KiB/s", "10/s, 20/s"],
     "WEBSOCKET_TRUSTED_PROXIES": [None, "127.0.0.1", ["proxy.example"], ["10.0.0.1/8"], [1], [""]],
     "WEBSOCKET_REQUEST_TIMEOUT": [0, None],
     "WEBSOCKET_DRAIN_TIMEOUT": [-1, "30"],
@@ -63,6 +64,7 @@ RIGHT: dict[str, list[object]] = {
     "WEBSOCKET_PING_INTERVAL": [None, 0, 0.5],
     "WEBSOCKET_RELEASE_DB_AFTER": [None, 0, 0.5],
     "WEBSOCKET_MAX_CONNECTIONS_PER_IP": [None, 50],
+    "WEBSOCKET_HANDSHAKE_RATE": [None, "10/s", "300/m", "1000/h"],
     "WEBSOCKET_TRUSTED_PROXIES": [[], ("127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8")],
     "WEBSOCKET_METRICS_ADDRESS": [None, "127.0.0.1:9464", "localhost:9464", "[::1]:9464", ":9464"],
 }

@@ -27,6 +27,7 @@ LAYERS = [
     "signals",
     "protocol",
     "addresses",
+    "rates",
     "conf",
     "options",
     "blocking",

@@ -25,6 +25,7 @@ from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
 from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
+from ..http.admission import Admission
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
@@ -136,6 +137,7 @@ class Server(SocketObserver):
         self.max_connections = max_connections or _cap_to_descriptors(_setting("WEBSOCKET_MAX_CONNECTIONS"))
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.keep_alive = keep_alive
+        self.admission = _admission()
         self.tls = tls
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
@@ -442,6 +444,15 @@ def _setting(name: str) -> Any:
     from ...conf import get_setting
 
     return get_setting(name)
+
+
+def _admission() -> Admission | None:
+    from ...addresses import parse_networks
+    from ...rates import parse_rate
+
+    rate = _setting("WEBSOCKET_HANDSHAKE_RATE")
+    amount = None if rate is None else parse_rate(rate).messages
+    return None if amount is None else Admission(amount, parse_networks(_setting("WEBSOCKET_TRUSTED_PROXIES")))
 
 
 def _cap_to_descriptors(wanted: int) -> int:

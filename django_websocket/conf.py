@@ -88,13 +88,22 @@ def _is_networks(value: object) -> bool:
     return True
 
 
-def _is_handshake_rate(value: object) -> bool:
-    if value is None:
-        return True
+def _is_rate_or_none(value: object) -> bool:
+    if not isinstance(value, str):
+        return value is None
     try:
-        return isinstance(value, str) and parse_rate(value).bytes is None
+        parse_rate(value)
     except ValueError:
         return False
+    return True
+
+
+def _is_handshake_rate(value: object) -> bool:
+    return _is_rate_or_none(value) and (value is None or parse_rate(str(value)).bytes is None)
+
+
+def _is_rate_action(value: object) -> bool:
+    return value in ("pause", "close")
 
 
 def _is_groups(value: object) -> bool:
@@ -186,6 +195,23 @@ SETTINGS: dict[str, Setting] = {
             _SECONDS,
             "Seconds without progress after which a client that doesn't read is dropped.",
             option="send_timeout",
+        ),
+        Setting(
+            "WEBSOCKET_RATE",
+            None,
+            _is_rate_or_none,
+            'None or a rate such as "50/s", "100KiB/s" or "50/s, 100KiB/s"',
+            'Messages, bytes or both that a client may send, such as "50/s, 100KiB/s": so many at once, and then as'
+            " many a second (m: minute, h: hour).",
+            option="rate",
+        ),
+        Setting(
+            "WEBSOCKET_RATE_ACTION",
+            "pause",
+            _is_rate_action,
+            '"pause" or "close"',
+            "What happens past it: reading pauses, so that the client has to wait, or the websocket is closed (1008).",
+            option="rate_action",
         ),
         Setting(
             "WEBSOCKET_PING_INTERVAL",

@@ -135,6 +135,11 @@ class Driver(Waiter):
         return self._connection.full or self._connection.inflating
 
     @property
+    def place(self) -> str:
+        """The path and the client's address, for what is logged once for all that are the same."""
+        return f"{self._path.partition('?')[0]} of {self.peer.rpartition(':')[0] or self.peer}"
+
+    @property
     def buffered_amount(self) -> int:
         """Bytes that the channel has not accepted yet."""
         outbox = self._outbox  # another thread may ask

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Amount", "KeyedRate", "Rate", "parse_rate"]
+__all__ = ["Amount", "Bucket", "KeyedRate", "Rate", "parse_rate"]
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024 * 1024}
@@ -56,6 +56,34 @@ def parse_rate(text: str) -> Rate:
         else:
             octets = amount
     return Rate(messages, octets)
+
+
+class Bucket:
+    """That of one client. It may be overdrawn by what could not be foreseen, which the client then waits for."""
+
+    __slots__ = ("_level", "_number", "_per_second", "_updated")
+
+    def __init__(self, amount: Amount, now: float) -> None:
+        self._number = amount.number
+        self._per_second = amount.number / amount.seconds
+        self._level = float(amount.number)
+        self._updated = now
+
+    def left(self, now: float) -> float:
+        """How much is in it."""
+        # What comes in small pieces adds up to a little less than it is.
+        self._level = min(self._number, self._level + (now - self._updated) * self._per_second)
+        self._updated = now
+        return self._level + 1e-6
+
+    def spend(self, number: int, now: float) -> bool:
+        """Take ``number``; return whether that is more than there was."""
+        self._level = self.left(now) - 1e-6 - number
+        return self._level < -1e-6
+
+    def seconds_until(self, share: float) -> float:
+        """How long it takes until it holds this share of what it can, and one at least."""
+        return max(0.0, max(1.0, share * self._number) - self._level) / self._per_second
 
 
 class KeyedRate:

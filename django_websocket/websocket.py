@@ -20,6 +20,7 @@ from .protocol.assembly import Message
 from .protocol.connection import Connection, State
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
+from .rated_driver import RatedDriver
 
 __all__ = ["WebSocket"]
 
@@ -469,7 +470,8 @@ class WebSocket:
 
     def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[WebSocket], None]) -> Driver:
         """Connect to ``channel`` once the ``101`` is sent; return the driver, which has not been started yet."""
-        self._driver = Driver(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
+        make = Driver if self.options.rate is None else RatedDriver
+        self._driver = make(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None
         self.owner = owner

@@ -43,6 +43,7 @@ LAYERS = [
     "outbox",
     "pacing",
     "driver",
+    "rated_driver",
     "handover",
     "endless_loops",
     "websocket",

@@ -75,6 +75,28 @@ def loris(port: int, size: int) -> None:
     print(f"{min(lives):.3f} {max(lives):.3f}", flush=True)
 
 
+def messages(port: int, path: str, seconds: float) -> None:
+    """Send small messages as fast as the server takes them, and drop what comes; print how many were answered."""
+    peer = Peer(port).open(path)
+    peer.sock.setblocking(False)
+    burst = frame(TEXT, b"x" * 20) * 2000
+    received = sent = 0
+    begun()
+    start = time.monotonic()
+    while (elapsed := time.monotonic() - start) < seconds:
+        try:
+            sent += peer.sock.send(burst[sent % len(burst) :])
+        except BlockingIOError:
+            time.sleep(0.001)
+        except OSError:
+            break
+        try:
+            received += len(peer.sock.recv(BURST))
+        except BlockingIOError:
+            pass
+    print(f"{received // 22} {elapsed:.2f}", flush=True)
+
+
 def handshakes(port: int, path: str, number: int) -> None:
     """Begin ``number`` handshakes, one after another, whatever comes of them; print the seconds and the statuses."""
     request = handshake(path)
@@ -294,6 +316,7 @@ def main() -> None:
     attacks: dict[str, Callable[[], None]] = {
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
+        "messages": lambda: messages(port, arguments[1], float(arguments[2])),
         "handshakes": lambda: handshakes(port, arguments[1], int(arguments[2])),
         "frames": lambda: frames(port, float(arguments[1]), arguments[2], int(arguments[3])),
         "upload": lambda: upload(port, float(arguments[1]), int(arguments[2])),

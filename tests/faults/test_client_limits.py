@@ -11,7 +11,7 @@ import pytest
 from tests.deadlines import deadline
 
 from .machine import Stopwatch
-from .peer import Peer, handshake
+from .peer import Peer, available_descriptors, crowd, handshake
 from .served import Served, attack, percentile, round_trips
 
 Serving = Callable[..., AbstractContextManager[Served]]
@@ -67,3 +67,35 @@ def test_fifty_thousand_handshakes_of_one_address(serving: Serving, record_prope
         compare(record_property, quiet, attacked)
         assert served.log().count("begins too many (429)") <= 2 * PHASES
         served.wait_state(websockets=1)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(400)
+def test_a_flood_from_one_of_a_thousand(serving: Serving, record_property: Record) -> None:
+    size = min(1000, available_descriptors() - 200)
+    with (
+        serving(settings={"WEBSOCKET_RATE": "50/s"}) as served,
+        crowd(served.port, "/echo/", size - 1) as others,
+    ):
+        quiet: list[float] = []
+        attacked: list[float] = []
+
+        def measure(seconds: float) -> float:
+            # One after another, so that none comes near its own rate.
+            times: list[float] = []
+            for peer in others[: int(seconds * 20)]:
+                times += round_trips(served, peer, 0.05)
+            return percentile(times, 0.99)
+
+        for _ in range(PHASES):
+            quiet.append(measure(3))
+            with attack("messages", served.port, "/echo/", 4) as attacker:
+                attacked.append(measure(3))
+                assert attacker.stdout is not None
+                answered, seconds = attacker.stdout.read().split()
+                print(f"{answered} of the flood were answered in {seconds} s")
+                assert 1 <= int(answered) <= 50 * (float(seconds) + 1) + 1
+        compare(record_property, quiet, attacked)
+        served.wait_logged("Slowed down /echo/ of 127.0.0.1")
+        assert served.log().count("Slowed down") <= 2
+        served.wait_state(websockets=size - 1)

@@ -18,6 +18,7 @@ from ...close_codes import CloseCode
 from ...exceptions import ConnectionClosed, PolicyViolation, RefusalReason
 from ...home import set_home
 from ...keepalive import Keepalive
+from ...quiet_log import quiet_log
 from ...refusals import report_refusal
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
@@ -299,7 +300,7 @@ class Server(SocketObserver):
         self._release_slot()
         failure = websocket.connection.failure
         if isinstance(failure, PolicyViolation) and websocket.driver is not None:
-            eventlet.spawn_n(logger.warning, "closed %s of %s: %s", websocket.path, websocket.driver.peer, failure)
+            quiet_log.warn(f"Closed {websocket.driver.place}: {failure}")
 
     def view_ended(self, websocket: WebSocket) -> None:
         """Stop tracking ``websocket`` unless its socket is still in the closing handshake."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["Network", "client_block", "parse_networks"]
+__all__ = ["Network", "client_address", "client_block", "parse_networks"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -28,16 +28,16 @@ def _parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(map(ip_network, texts))
 
 
-def client_block(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
-    """Return the address that stands for a client: an IPv4 address, or the /64 network of an IPv6 address.
+def client_address(peer: str, forwarded: str, trusted: Iterable[Network]) -> Address | None:
+    """Return the address of a client.
 
     ``peer`` is where the connection comes from, "" for a unix socket, which only proxies use. ``forwarded`` is the
     request's X-Forwarded-For, to which each proxy appends the address of its own client. So it is read from the right,
-    and only as far as what wrote it is ``trusted``. Returns "" if nobody who is trusted names an address.
+    and only as far as what wrote it is ``trusted``. Returns None if nobody who is trusted names an address.
     """
     address = _parse(peer)
     if address is None and peer:
-        return ""
+        return None
     left = forwarded
     while left and (address is None or any(address in network for network in trusted)):
         left, _, last = left.rpartition(",")
@@ -45,6 +45,15 @@ def client_block(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
         if named is None:
             break
         address = named
+    return address
+
+
+def client_block(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
+    """Return what stands for a client where clients are counted: an IPv4 address, or the /64 of an IPv6 address.
+
+    The arguments are those of :func:`client_address`. Returns "" if the client is not known.
+    """
+    address = client_address(peer, forwarded, trusted)
     return "" if address is None else _block(address)
 
 

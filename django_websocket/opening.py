@@ -20,6 +20,7 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
+from .access_log import visitor_of
 from .channel import UPGRADE_KEY, Channel, Upgrade
 from .close_codes import CloseCode
 from .compat.asgiref import forget_callers_executor, move_context
@@ -193,6 +194,7 @@ class Opening:
         assert request is not None, "the view has not ended"
         self._loan.accepted(websocket)
         release_handshake(request)
+        websocket.visitor = visitor_of(request)
         session_watch.add(websocket, request)
         websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
@@ -271,6 +273,7 @@ class Opening:
         driver = websocket.driver
         try:
             if driver is not None:
+                websocket.visitor = visitor_of(request, websocket.visitor)
                 websocket.close(code)
                 leave_groups(websocket)
                 _send_closed(websocket, driver, request)

@@ -66,6 +66,7 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
+        "visitor",
     )
 
     group_class: ClassVar[type[Any]]
@@ -90,6 +91,8 @@ class WebSocket:
         """The key of the session that opened it, once that session is watched; else None."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
+        self.visitor: object = None
+        """What :mod:`.access_log` knows of who opened it."""
         self.release_database: Callable[[], None] | None = None
         """Called once in the view's greenlet when a wait has lasted ``options.release_db_after`` seconds."""
         self._accept: Callable[[str | None, Mapping[str, str] | None], None] | None = None

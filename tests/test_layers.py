@@ -56,6 +56,7 @@ LAYERS = [
     "request",
     "groups",
     "connection_limits",
+    "access_log",
     "metrics",
     "tracing",
     "opening",

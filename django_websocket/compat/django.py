@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.cache import FetchFromCacheMiddleware
 from django.utils import cache as cache_utils
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, empty
 
 if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase
@@ -26,6 +26,7 @@ __all__ = [
     "drop_messages",
     "forbid_not_modified",
     "has_django_lazy_user",
+    "known_user",
     "let_rest_framework_return_none",
     "load_session",
     "make_user_weak",
@@ -82,6 +83,15 @@ def resolve_known_user(request: HttpRequest) -> None:
     known = request.__dict__.get("_cached_user")
     if known is not None and has_django_lazy_user(request):
         request.user = known
+
+
+def known_user(request: HttpRequest) -> Any:
+    """Return ``request.user`` if that loads nothing, else None. Reads ``_wrapped`` of a SimpleLazyObject."""
+    user = request.__dict__.get("user")
+    if not issubclass(type(user), SimpleLazyObject):
+        return user
+    wrapped = user.__dict__.get("_wrapped", empty)
+    return None if wrapped is empty else wrapped
 
 
 def make_user_weak(request: HttpRequest) -> None:

@@ -38,17 +38,18 @@ class Visitor(NamedTuple):
     """The handshake's X-Request-ID."""
 
 
-def visitor_of(request: HttpRequest, before: object = None) -> Visitor | None:
-    """Return what is known; None, which takes no memory, for nothing. ``before`` is what this returned earlier.
+def visitor_of(request: HttpRequest, peer_host: str, before: object = None) -> Visitor | None:
+    """Return what is known beside ``peer_host``, the address at the other end of the connection.
 
+    None, which takes no memory, stands for nothing. ``before`` is what this returned earlier.
     Loads nothing: a user whom neither middleware nor the view asked for is not known.
     """
     meta = request.META
-    peer = meta.get("REMOTE_ADDR", "")
     client = None
-    if forwarded := meta.get("HTTP_X_FORWARDED_FOR", ""):
+    peer, forwarded = meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
+    if forwarded or peer != peer_host:  # which a middleware may have replaced
         address = client_address(peer, forwarded, parse_networks(get_setting("WEBSOCKET_TRUSTED_PROXIES")))
-        client = None if address is None or str(address) == peer else str(address)
+        client = None if address is None or str(address) == peer_host else str(address)
     user = known_user(request)
     name = str(user.pk) if user is not None and user.is_authenticated else None
     if name is None and isinstance(before, Visitor):

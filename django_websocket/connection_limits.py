@@ -60,10 +60,13 @@ class ConnectionLimits(SocketObserver):
         keys = self._keys[websocket] = [limit.key for limit in limits]
         for key in keys:
             self._counts[key] = self._counts.get(key, 0) + 1
-        for limit, others in zip(limits, self._count_others(keys), strict=False):
-            if self._counts[limit.key] + others > limit.maximum:
-                self.give_back(websocket)
-                raise _refusal(limit)
+        try:
+            for limit, others in zip(limits, self._count_others(keys), strict=False):
+                if self._counts[limit.key] + others > limit.maximum:
+                    raise _refusal(limit)
+        except BaseException:  # the request may be killed while it waits
+            self.give_back(websocket)
+            raise
 
     def give_back(self, websocket: WebSocket) -> None:
         """Count it no more; does nothing if it doesn't count."""

@@ -194,7 +194,8 @@ class Opening:
         assert request is not None, "the view has not ended"
         self._loan.accepted(websocket)
         release_handshake(request)
-        websocket.visitor = visitor_of(request)
+        if websocket.driver is not None:
+            websocket.visitor = visitor_of(request, websocket.driver.peer_host)
         session_watch.add(websocket, request)
         websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
@@ -273,7 +274,7 @@ class Opening:
         driver = websocket.driver
         try:
             if driver is not None:
-                websocket.visitor = visitor_of(request, websocket.visitor)
+                websocket.visitor = visitor_of(request, driver.peer_host, websocket.visitor)
                 websocket.close(code)
                 leave_groups(websocket)
                 _send_closed(websocket, driver, request)

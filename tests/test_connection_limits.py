@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.test import RequestFactory
+from greenlet import GreenletExit
 
 from django_websocket.connection_limits import connection_limits
 from django_websocket.exceptions import RefusalReason
 from django_websocket.groups.receivers import receivers
+from django_websocket.options import resolve_options
+from django_websocket.protocol.handshake import Handshake
 from django_websocket.quiet_log import quiet_log
 from django_websocket.testing import WebSocketClient, WebSocketRejected
+from django_websocket.websocket import WebSocket
 from tests.deadlines import wait_until
 from tests.site.fixtures import Serve
 from tests.site.local import LocalSite
@@ -165,6 +170,16 @@ def test_those_of_other_processes_count(limited: LocalSite, others: Others) -> N
         assert limited.shake_hands(ECHO).status_code == 429
         assert connection_limits.counts == {"ip:127.0.0.1": 1}
         assert others.recorded == [["ip:127.0.0.1"]], "the one that was refused counts no more"
+
+
+def test_who_is_killed_while_others_are_asked_counts_no_more(limited: LocalSite, others: Others) -> None:
+    def die(keys: Sequence[str]) -> None:
+        raise GreenletExit
+
+    others.count = die  # type: ignore[method-assign]  # once
+    with pytest.raises(GreenletExit):
+        connection_limits.take(WebSocket(Handshake("", (), ()), resolve_options({})), RequestFactory().get("/"))
+    assert connection_limits.counts == {}
 
 
 def test_what_is_not_known_refuses_nobody(limited: LocalSite, others: Others) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from .addresses import parse_networks
+from .rates import parse_rate
+
 __all__ = ["OPTIONS", "SETTINGS", "Setting", "check_options", "get_setting"]
 
 
@@ -46,6 +49,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_count_or_none(value: object) -> bool:
+    return value is None or _is_count(value)
+
+
 def _is_restart_code(value: object) -> bool:
     return value in (1001, 1012)
 
@@ -69,6 +76,34 @@ _address = re.compile(r"([^\s:/\[\]]*|\[[0-9a-f:.]+\]):[0-9]{1,5}", re.IGNORECAS
 
 def _is_address_or_none(value: object) -> bool:
     return value is None or (isinstance(value, str) and _address.fullmatch(value) is not None)
+
+
+def _is_networks(value: object) -> bool:
+    if not _is_strings(value):
+        return False
+    try:
+        parse_networks(value)  # type: ignore[arg-type]  # _is_strings says so
+    except ValueError:
+        return False
+    return True
+
+
+def _is_rate_or_none(value: object) -> bool:
+    if not isinstance(value, str):
+        return value is None
+    try:
+        parse_rate(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_handshake_rate(value: object) -> bool:
+    return _is_rate_or_none(value) and (value is None or parse_rate(str(value)).bytes is None)
+
+
+def _is_rate_action(value: object) -> bool:
+    return value in ("pause", "close")
 
 
 def _is_groups(value: object) -> bool:
@@ -162,6 +197,23 @@ SETTINGS: dict[str, Setting] = {
             option="send_timeout",
         ),
         Setting(
+            "WEBSOCKET_RATE",
+            None,
+            _is_rate_or_none,
+            'None or a rate such as "50/s", "100KiB/s" or "50/s, 100KiB/s"',
+            'Messages, bytes or both that a client may send, such as "50/s, 100KiB/s": so many at once, and then as'
+            " many a second (m: minute, h: hour).",
+            option="rate",
+        ),
+        Setting(
+            "WEBSOCKET_RATE_ACTION",
+            "pause",
+            _is_rate_action,
+            '"pause" or "close"',
+            "What happens past it: reading pauses, so that the client has to wait, or the websocket is closed (1008).",
+            option="rate_action",
+        ),
+        Setting(
             "WEBSOCKET_PING_INTERVAL",
             20,
             _is_seconds_or_none,
@@ -212,6 +264,36 @@ SETTINGS: dict[str, Setting] = {
             _is_count,
             _COUNT,
             "Maximum number of connections per process; further ones get a 503.",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_CONNECTIONS_PER_IP",
+            None,
+            _is_count_or_none,
+            "None or a positive integer",
+            "Maximum number of open websockets of one address, or one IPv6 network (/64); further ones get a 429."
+            " With groups over Redis, those of all processes count.",
+        ),
+        Setting(
+            "WEBSOCKET_MAX_CONNECTIONS_PER_USER",
+            None,
+            _is_count_or_none,
+            "None or a positive integer",
+            "The same for each user who is logged in.",
+        ),
+        Setting(
+            "WEBSOCKET_HANDSHAKE_RATE",
+            None,
+            _is_handshake_rate,
+            'None or a rate such as "10/s" or "300/m"',
+            'Handshakes that one address may begin with each process, such as "300/m": 300 at once, then five a second.'
+            " Further ones get a 429 before anything else happens.",
+        ),
+        Setting(
+            "WEBSOCKET_TRUSTED_PROXIES",
+            [],
+            _is_networks,
+            'a list of addresses and networks, such as "127.0.0.1" or "10.0.0.0/8"',
+            "Proxies whose X-Forwarded-For tells a client's address. Whoever connects over a unix socket is one.",
         ),
         Setting(
             "WEBSOCKET_REQUEST_TIMEOUT",

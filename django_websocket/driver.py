@@ -135,6 +135,16 @@ class Driver(Waiter):
         return self._connection.full or self._connection.inflating
 
     @property
+    def place(self) -> str:
+        """The path and the client's address, for what is logged once for all that are the same."""
+        return f"{self._path.partition('?')[0]} of {self.peer_host}"
+
+    @property
+    def peer_host(self) -> str:
+        """The address at the other end without its port; "unix" for a unix socket."""
+        return (self.peer.rpartition(":")[0] or self.peer).strip("[]")
+
+    @property
     def buffered_amount(self) -> int:
         """Bytes that the channel has not accepted yet."""
         outbox = self._outbox  # another thread may ask

@@ -102,6 +102,12 @@ class RefusalReason(StrEnum):
     """The client left before it was answered."""
     BAD_REQUEST = "bad_request"
     """It is no valid HTTP request, or did not come in time; perhaps it was none for a websocket."""
+    IP_LIMIT = "ip_limit"
+    """The client's address has as many websockets as it may have."""
+    USER_LIMIT = "user_limit"
+    """The user has as many websockets as one may have."""
+    HANDSHAKE_RATE = "handshake_rate"
+    """The client's address has begun too many handshakes in too short a time."""
     FULL = "full"
     """There are as many connections as the server takes; perhaps it was none for a websocket."""
 

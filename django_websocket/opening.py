@@ -20,9 +20,12 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
+from .access_log import visitor_of
 from .channel import UPGRADE_KEY, Channel, Upgrade
 from .close_codes import CloseCode
 from .compat.asgiref import forget_callers_executor, move_context
+from .compat.django import suppress_log
+from .connection_limits import connection_limits
 from .database import ConnectionLoan
 from .driver import Driver
 from .exceptions import ConnectionClosed, HandshakeError, RefusalReason
@@ -48,10 +51,16 @@ _RESERVED_HEADERS = frozenset({"connection", "upgrade", "content-length", "conte
 """Headers that the handshake itself sets on the 101, or that make no sense there."""
 
 
+_LOGGED_ELSEWHERE = frozenset({RefusalReason.IP_LIMIT, RefusalReason.USER_LIMIT})
+"""What may happen very often, and so is not logged each time."""
+
+
 def refuse(request: HttpRequest, error: HandshakeError) -> HttpResponse:
     """Return the response for a refused handshake, and log the reason."""
     blame(request.META, error.kind)
     response = HttpResponse(f"{error}\n", status=error.status, headers=error.headers, content_type="text/plain")
+    if error.kind in _LOGGED_ELSEWHERE:
+        suppress_log(response)
     log_response(
         "%s: %s (%s)",
         response.reason_phrase,
@@ -74,8 +83,8 @@ def serve_websocket(
 ) -> HttpResponseBase:
     """Run ``view`` in its own greenlet; return its response, or the 101 if it accepted the websocket.
 
-    ``overrides`` are the options of the view's decorator. A foreign origin gets a 403. Raises what the view raises
-    before it accepts.
+    ``overrides`` are the options of the view's decorator. A foreign origin gets a 403, one websocket too many a 429.
+    Raises what the view raises before it accepts.
     """
     match = request.resolver_match
     if match is not None and match.route is not None:
@@ -85,7 +94,16 @@ def serve_websocket(
     if not is_allowed_origin(request, websocket.options.origins):
         reason = f"origin {request.META['HTTP_ORIGIN']!r} is not allowed"
         return refuse(request, HandshakeError(403, reason, kind=RefusalReason.ORIGIN))
-    return Opening(request, websocket, view, args, kwargs).run()
+    try:
+        connection_limits.take(websocket, request)
+    except HandshakeError as error:
+        return refuse(request, error)
+    upgrade: Upgrade = request.META[UPGRADE_KEY]
+    try:
+        return Opening(request, websocket, view, args, kwargs).run()
+    finally:
+        if upgrade.acceptance is None:
+            connection_limits.give_back(websocket)
 
 
 _on_closed = registry.closed
@@ -176,6 +194,8 @@ class Opening:
         assert request is not None, "the view has not ended"
         self._loan.accepted(websocket)
         release_handshake(request)
+        if websocket.driver is not None:
+            websocket.visitor = visitor_of(request, websocket.driver.peer_host)
         session_watch.add(websocket, request)
         websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
@@ -231,6 +251,7 @@ class Opening:
 
     def abort(self) -> None:
         """End the view because the 101 was not sent. See :meth:`.Acceptance.abort`."""
+        connection_limits.give_back(self._websocket)
         self._websocket.abort()
 
     # In the view's greenlet, when the view has ended after its accept
@@ -253,6 +274,7 @@ class Opening:
         driver = websocket.driver
         try:
             if driver is not None:
+                websocket.visitor = visitor_of(request, driver.peer_host, websocket.visitor)
                 websocket.close(code)
                 leave_groups(websocket)
                 _send_closed(websocket, driver, request)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from .conf import get_setting
+from .rates import Rate, parse_rate
 
 __all__ = ["Options", "resolve_options"]
 
@@ -21,6 +22,8 @@ class Options:
     max_outbox: int
     send_timeout: float
     close_timeout: float
+    rate: Rate | None
+    rate_action: str
     compression: bool | str
     subprotocols: tuple[str, ...]
     origins: tuple[str, ...] | None
@@ -34,12 +37,15 @@ def resolve_options(overrides: Mapping[str, Any]) -> Options:
         return overrides[option] if option is not None and option in overrides else get_setting(name)
 
     origins = value("WEBSOCKET_ALLOWED_ORIGINS", "origins")
+    rate = value("WEBSOCKET_RATE", "rate")
     return _cached_options(
         value("WEBSOCKET_MAX_MESSAGE_SIZE", "max_message_size"),
         value("WEBSOCKET_MAX_QUEUE", "max_queue"),
         value("WEBSOCKET_MAX_OUTBOX", "max_outbox"),
         value("WEBSOCKET_SEND_TIMEOUT", "send_timeout"),
         value("WEBSOCKET_CLOSE_TIMEOUT", "close_timeout"),
+        None if rate is None else parse_rate(rate),
+        value("WEBSOCKET_RATE_ACTION", "rate_action"),
         value("WEBSOCKET_COMPRESSION", "compression"),
         tuple(value("WEBSOCKET_SUBPROTOCOLS", "subprotocols")),
         None if origins is None else tuple(origins),

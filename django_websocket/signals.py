@@ -14,7 +14,7 @@ and that no history could replace. Sent wherever that was noticed, so receivers 
 :data:`websocket_refused`: a handshake that our server has received got no websocket. Sent wherever that was noticed, so
 receivers must be quick. Arguments: ``sender`` (:class:`~django_websocket.WebSocket`), ``reason`` (a
 :class:`~django_websocket.exceptions.RefusalReason`), ``status`` (of the HTTP response; 0 if there was none),
-``environ`` (of the request; empty where none was read).
+``environ`` (of the request; empty where none was read, and for ``handshake_rate``).
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from .protocol.assembly import Message
 from .protocol.connection import Connection, State
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
+from .rated_driver import RatedDriver
 
 __all__ = ["WebSocket"]
 
@@ -65,6 +66,7 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
+        "visitor",
     )
 
     group_class: ClassVar[type[Any]]
@@ -89,6 +91,8 @@ class WebSocket:
         """The key of the session that opened it, once that session is watched; else None."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
+        self.visitor: object = None
+        """What :mod:`.access_log` knows of who opened it."""
         self.release_database: Callable[[], None] | None = None
         """Called once in the view's greenlet when a wait has lasted ``options.release_db_after`` seconds."""
         self._accept: Callable[[str | None, Mapping[str, str] | None], None] | None = None
@@ -469,7 +473,8 @@ class WebSocket:
 
     def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[WebSocket], None]) -> Driver:
         """Connect to ``channel`` once the ``101`` is sent; return the driver, which has not been started yet."""
-        self._driver = Driver(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
+        make = Driver if self.options.rate is None else RatedDriver
+        self._driver = make(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None
         self.owner = owner

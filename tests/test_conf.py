@@ -8,6 +8,7 @@ import pytest
 
 from django_websocket.conf import OPTIONS, SETTINGS, check_options, get_setting
 from django_websocket.options import Options, resolve_options
+from django_websocket.rates import Amount, Rate
 
 
 def test_every_default_is_valid() -> None:
@@ -38,6 +39,12 @@ WRONG: dict[str, list[object]] = {
     "WEBSOCKET_CLOSE_TIMEOUT": [0, None],
     "WEBSOCKET_RELEASE_DB_AFTER": [-1, "1", True, float("nan")],
     "WEBSOCKET_MAX_CONNECTIONS": [0, None, 1.0],
+    "WEBSOCKET_MAX_CONNECTIONS_PER_IP": [0, -1, 1.0, "50", True],
+    "WEBSOCKET_MAX_CONNECTIONS_PER_USER": [0, True],
+    "WEBSOCKET_RATE": ["", 50, "50", "50/d", "100KB/s", "1/s, 2/s"],
+    "WEBSOCKET_RATE_ACTION": ["drop", None],
+    "WEBSOCKET_HANDSHAKE_RATE": ["", "10", 10, "0/s", "10/d", "10/s, 1KiB/s", "1KiB/s", "10/s, 20/s"],
+    "WEBSOCKET_TRUSTED_PROXIES": [None, "127.0.0.1", ["proxy.example"], ["10.0.0.1/8"], [1], [""]],
     "WEBSOCKET_REQUEST_TIMEOUT": [0, None],
     "WEBSOCKET_DRAIN_TIMEOUT": [-1, "30"],
     "WEBSOCKET_METRICS_ADDRESS": [
@@ -59,6 +66,11 @@ RIGHT: dict[str, list[object]] = {
     "WEBSOCKET_SEND_TIMEOUT": [0.5],
     "WEBSOCKET_PING_INTERVAL": [None, 0, 0.5],
     "WEBSOCKET_RELEASE_DB_AFTER": [None, 0, 0.5],
+    "WEBSOCKET_MAX_CONNECTIONS_PER_IP": [None, 50],
+    "WEBSOCKET_RATE": [None, "50/s", "100KiB/s", "50/s, 1MiB/m"],
+    "WEBSOCKET_RATE_ACTION": ["close"],
+    "WEBSOCKET_HANDSHAKE_RATE": [None, "10/s", "300/m", "1000/h"],
+    "WEBSOCKET_TRUSTED_PROXIES": [[], ("127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8")],
     "WEBSOCKET_METRICS_ADDRESS": [None, "127.0.0.1:9464", "localhost:9464", "[::1]:9464", ":9464"],
 }
 
@@ -102,6 +114,8 @@ def test_options_are_the_settings_with_the_overrides_over_them(settings: Any) ->
         max_outbox=1024 * 1024,
         send_timeout=10,
         close_timeout=10,
+        rate=None,
+        rate_action="pause",
         compression=False,
         subprotocols=("chat",),
         origins=("https://friend.example",),
@@ -115,9 +129,11 @@ def test_options_are_the_settings_with_the_overrides_over_them(settings: Any) ->
 
 @pytest.mark.parametrize("option", sorted(OPTIONS))
 def test_every_option_has_its_effect(option: str) -> None:
-    value: object = {"subprotocols": ["x"], "origins": ["x"], "compression": True}.get(option, 7)
+    values: dict[str, object] = {"subprotocols": ["x"], "origins": ["x"], "compression": True, "rate": "7/s, 1KiB/m"}
+    value = values.get(option, 7)
     resolved = getattr(resolve_options({option: value}), option)
-    assert resolved == (tuple(value) if isinstance(value, list) else value)
+    expected = Rate(Amount(7, 1), Amount(1024, 60)) if option == "rate" else value
+    assert resolved == (tuple(value) if isinstance(value, list) else expected)
 
 
 def test_sockets_of_one_view_share_their_options() -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.middleware.cache import FetchFromCacheMiddleware
 from django.utils import cache as cache_utils
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import SimpleLazyObject, empty
 
 if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase
@@ -25,11 +26,13 @@ __all__ = [
     "drop_messages",
     "forbid_not_modified",
     "has_django_lazy_user",
+    "known_user",
     "let_rest_framework_return_none",
     "load_session",
     "make_user_weak",
     "resolve_known_user",
     "session_saved_at",
+    "suppress_log",
     "with_atomic_requests",
 ]
 
@@ -55,6 +58,11 @@ def drop_messages(request: HttpRequest) -> None:
     request.__dict__.pop("_messages", None)
 
 
+def suppress_log(response: HttpResponseBase) -> None:
+    """Have Django not log an error response: ``_has_been_logged``, of :func:`~django.utils.log.log_response`."""
+    response._has_been_logged = True  # type: ignore[attr-defined]
+
+
 def has_django_lazy_user(request: HttpRequest) -> bool:
     """Whether ``request.user`` was set by Django's own middleware; other lazy users must not be replaced.
 
@@ -75,6 +83,15 @@ def resolve_known_user(request: HttpRequest) -> None:
     known = request.__dict__.get("_cached_user")
     if known is not None and has_django_lazy_user(request):
         request.user = known
+
+
+def known_user(request: HttpRequest) -> Any:
+    """Return ``request.user`` if that loads nothing, else None. Reads ``_wrapped`` of a SimpleLazyObject."""
+    user = request.__dict__.get("user")
+    if not issubclass(type(user), SimpleLazyObject):
+        return user
+    wrapped = user.__dict__.get("_wrapped", empty)
+    return None if wrapped is empty else wrapped
 
 
 def make_user_weak(request: HttpRequest) -> None:

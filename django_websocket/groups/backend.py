@@ -10,7 +10,7 @@ called from any greenlet of the process, and from any native thread of a process
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from .config import GroupsConfig, History
 from .message import GroupMessage
 from .position import Position
 
-__all__ = ["PAGE_SIZE", "Backend", "Page", "Receiver", "load_backend"]
+__all__ = ["PAGE_SIZE", "Backend", "Page", "Receiver", "SharedCounts", "load_backend"]
 
 PAGE_SIZE = 100
 """Messages of a history that are read at a time."""
@@ -72,6 +72,19 @@ class Page:
     def is_last(self) -> bool:
         """Whether there is nothing behind it yet."""
         return len(self.messages) < PAGE_SIZE
+
+
+class SharedCounts(Protocol):
+    """What each process counts under some keys, for all to see."""
+
+    def count(self, keys: Sequence[str]) -> list[int] | None:
+        """Record what this process has of ``keys``, and return how many all others have.
+
+        Blocks for a moment only, and never raises: None says that nobody knows.
+        """
+
+    def record(self, keys: Sequence[str]) -> None:
+        """Record it soon, without blocking or raising."""
 
 
 class Backend(ABC):
@@ -136,6 +149,13 @@ class Backend(ABC):
     @abstractmethod
     def count(self, name: str) -> int:
         """The number of members, in all processes."""
+
+    def share_counts(self, own: Mapping[str, int]) -> SharedCounts | None:
+        """Share ``own``, the counts of this process, which the caller keeps up to date; None if there is no other.
+
+        Called once.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -142,6 +142,10 @@ class Connection:
         """Compress and decompress messages from now on, as negotiated in the handshake."""
         self._deflate = deflate
 
+    def limit_queue(self, max_queue: int) -> None:
+        """Pause parsing, from now on, once so many messages are queued."""
+        self._max_queue = max_queue
+
     # Receiving
 
     def receive_data(self, data: bytes) -> None:

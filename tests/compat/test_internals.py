@@ -36,6 +36,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
+from django.utils.log import log_response
 
 from django_websocket.compat import asgiref as compat_asgiref
 from django_websocket.compat import django as compat
@@ -217,6 +218,31 @@ class TestResolveKnownUser:
         compat.resolve_known_user(request)
         assert type(request.__dict__["user"]) is SimpleLazyObject
         assert request.user == AnonymousUser()
+
+
+class TestKnownUser:
+    def test_django_has_what_it_needs(self) -> None:
+        request = HttpRequest()
+        assert compat.known_user(request) is None
+        lazy: Any = SimpleLazyObject(AnonymousUser)
+        request.user = lazy
+        assert compat.known_user(request) is None
+        assert lazy.is_anonymous
+        assert isinstance(compat.known_user(request), AnonymousUser)
+
+    def test_without_wrapped_nobody_is_known(self) -> None:
+        request, lazy = HttpRequest(), SimpleLazyObject(AnonymousUser)
+        del lazy.__dict__["_wrapped"]
+        request.user = lazy  # type: ignore[assignment]  # it is one, once it is loaded
+        assert compat.known_user(request) is None
+
+
+class TestSuppressLog:
+    def test_django_has_what_it_needs(self, caplog: pytest.LogCaptureFixture) -> None:
+        response = HttpResponse(status=429)
+        compat.suppress_log(response)
+        log_response("refused", response=response)
+        assert caplog.records == []
 
 
 @pytest.mark.django_db

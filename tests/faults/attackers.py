@@ -75,6 +75,43 @@ def loris(port: int, size: int) -> None:
     print(f"{min(lives):.3f} {max(lives):.3f}", flush=True)
 
 
+def messages(port: int, path: str, seconds: float) -> None:
+    """Send small messages as fast as the server takes them, and drop what comes; print how many were answered."""
+    peer = Peer(port).open(path)
+    peer.sock.setblocking(False)
+    burst = frame(TEXT, b"x" * 20) * 2000
+    received = sent = 0
+    begun()
+    start = time.monotonic()
+    while (elapsed := time.monotonic() - start) < seconds:
+        try:
+            sent += peer.sock.send(burst[sent % len(burst) :])
+        except BlockingIOError:
+            time.sleep(0.001)
+        except OSError:
+            break
+        try:
+            received += len(peer.sock.recv(BURST))
+        except BlockingIOError:
+            pass
+    print(f"{received // 22} {elapsed:.2f}", flush=True)
+
+
+def handshakes(port: int, path: str, number: int) -> None:
+    """Begin ``number`` handshakes, one after another, whatever comes of them; print the seconds and the statuses."""
+    request = handshake(path)
+    statuses: dict[bytes, int] = {}
+    begun()
+    start = time.monotonic()
+    for _ in range(number):
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(request)
+            status = sock.recv(4096)[9:12]
+            statuses[status] = statuses.get(status, 0) + 1
+    told = " ".join(f"{status.decode()}:{count}" for status, count in sorted(statuses.items()))
+    print(f"{time.monotonic() - start:.2f} {told}", flush=True)
+
+
 def flood(port: int, path: str, data: bytes, unit: int, seconds: float, rate: float | None) -> None:
     """Send ``data``, over and over, of which ``unit`` bytes count as one; read and drop what comes."""
     peer = Peer(port).open(path)
@@ -279,6 +316,8 @@ def main() -> None:
     attacks: dict[str, Callable[[], None]] = {
         "loris": lambda: loris(port, int(arguments[1])),
         "pings": lambda: pings(port, float(arguments[1]), float(arguments[2])),
+        "messages": lambda: messages(port, arguments[1], float(arguments[2])),
+        "handshakes": lambda: handshakes(port, arguments[1], int(arguments[2])),
         "frames": lambda: frames(port, float(arguments[1]), arguments[2], int(arguments[3])),
         "upload": lambda: upload(port, float(arguments[1]), int(arguments[2])),
         "firehose": lambda: firehose(port, float(arguments[1]), int(arguments[2])),

@@ -69,10 +69,14 @@ def handshake(path: str, *headers: str) -> bytes:
 
 
 class Peer:
-    """One connection. ``receive_buffer`` bounds what the kernel takes for it."""
+    """One connection. ``receive_buffer`` bounds what the kernel takes for it; ``source`` is its own address."""
 
-    def __init__(self, port: int, *, receive_buffer: int | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, *, receive_buffer: int | None = None, host: str = "127.0.0.1", source: str | None = None
+    ) -> None:
         self.sock = socket.socket()
+        if source is not None:
+            self.sock.bind((source, 0))
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(deadline(30))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django_websocket.exceptions import ConnectionClosed
 from django_websocket.options import Options
 from django_websocket.protocol.deflate import PerMessageDeflate
 from django_websocket.protocol.handshake import Handshake
+from django_websocket.rates import parse_rate
 from django_websocket.testing.memory import MemoryPeer, MemoryScheduler, connect
 from django_websocket.websocket import WebSocket
 
@@ -21,11 +23,14 @@ OPTIONS = Options(
     max_outbox=2000,
     send_timeout=10,
     close_timeout=10,
+    rate=None,
+    rate_action="pause",
     compression=True,
     subprotocols=(),
     origins=None,
     release_db_after=None,
 )
+RATED = replace(OPTIONS, rate=parse_rate("2/s, 300B/s"))
 LARGE = "x" * 100_000
 
 
@@ -35,7 +40,7 @@ class Conversation:
     def __init__(self, flags: int, view: bytes) -> None:
         self.scheduler = MemoryScheduler()
         channel, self.peer = connect(self.scheduler)
-        self.websocket = WebSocket(Handshake("", (), ()), OPTIONS)
+        self.websocket = WebSocket(Handshake("", (), ()), RATED if flags & 128 else OPTIONS)
         if flags & 1:
             takeover = bool(flags & 2)
             self.websocket.connection.use_deflate(

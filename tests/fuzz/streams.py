@@ -97,6 +97,7 @@ class Server:
     takes_websockets = True
     stopping = False
     disowned = False
+    admission = None
 
     @property
     def access_log(self) -> Any:

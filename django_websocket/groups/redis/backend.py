@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -16,6 +17,7 @@ from ..config import GroupsConfig, History
 from ..message import GroupMessage
 from ..position import START, Position
 from .clients import Clients
+from .counts import RedisCounts
 from .lines import Line
 from .presence import Presence
 from .scripts import KEEP, READ, Keys
@@ -44,6 +46,7 @@ class RedisBackend(Backend):
         self._nodes: dict[bytes, str] = {}
         self._lines: dict[str, Line] = {}
         self._lock = threading.Lock()
+        self._counts: RedisCounts | None = None
         self._presence = Presence(self._clients, self._keys, receiver, self._publish, config.timeout)
 
     # Sending
@@ -196,9 +199,17 @@ class RedisBackend(Backend):
     def count(self, name: str) -> int:
         return self._presence.count(name)
 
+    # Counts
+
+    def share_counts(self, own: Mapping[str, int]) -> RedisCounts:
+        self._counts = RedisCounts(self.config, self._keys, own)
+        return self._counts
+
     # The end
 
     def close(self) -> None:
+        if self._counts is not None:
+            self._counts.close()
         self._presence.close()
         for line in list(self._lines.values()):
             line.close()

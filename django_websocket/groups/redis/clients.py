@@ -101,13 +101,12 @@ class Clients:
         """Run a script."""
         return self._run(lambda client: _call(client, (script, keys, args)))
 
-    def call_all(self, calls: Sequence[Call]) -> None:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
         """Run many scripts, in order."""
         if self.is_cluster:
-            for call in calls:
-                self._run(lambda client, call=call: _call(client, call))
-        elif calls:
-            self._run(lambda client: _call_all(client, calls))
+            return [self._run(lambda client, call=call: _call(client, call)) for call in calls]
+        results: list[Any] = self._run(lambda client: _call_all(client, calls)) if calls else []
+        return results
 
     def _run(self, function: Any) -> Any:
         if not self._slots.acquire(timeout=self._config.timeout):
@@ -168,7 +167,8 @@ def _call(client: Any, call: Call) -> Any:
         return client.execute_command("EVAL", script.text, len(keys), *keys, *args)
 
 
-def _call_all(client: Any, calls: Sequence[Call]) -> None:
+def _call_all(client: Any, calls: Sequence[Call]) -> list[Any]:
+    results: list[Any] = []
     for start in range(0, len(calls), 200):
         part = calls[start : start + 200]
         pipeline = client.pipeline(transaction=False)
@@ -176,6 +176,9 @@ def _call_all(client: Any, calls: Sequence[Call]) -> None:
             pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
         for call, result in zip(part, pipeline.execute(raise_on_error=False), strict=True):
             if isinstance(result, NoScriptError):
-                _call(client, call)
+                results.append(_call(client, call))
             elif isinstance(result, Exception):
                 raise result
+            else:
+                results.append(result)
+    return results

@@ -12,13 +12,32 @@ And for all groups:
 * ``<prefix>:alive``: a sorted set of the processes with members, by the time (ms, of Redis) until which they are taken
   to live.
 * ``<prefix>:g:<process>``: the groups in which a process has members.
+
+For what processes count, but groups don't:
+
+* ``<prefix>:counting``: a sorted set of the processes that count, like ``alive``.
+* ``<prefix>:n:<key>``: a hash of what each has of one key.
 """
 
 from __future__ import annotations
 
 from hashlib import sha1
 
-__all__ = ["ALIVE", "BURY", "COUNT", "HEARTBEAT", "KEEP", "MEMBERS", "READ", "SYNC", "UPDATE", "Keys", "Script"]
+__all__ = [
+    "ALIVE",
+    "BURY",
+    "COUNT",
+    "COUNTING",
+    "HEARTBEAT",
+    "KEEP",
+    "MEMBERS",
+    "READ",
+    "SET_COUNT",
+    "SYNC",
+    "UPDATE",
+    "Keys",
+    "Script",
+]
 
 
 class Keys:
@@ -27,6 +46,7 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self.alive = f"{prefix}:alive"
+        self.counting = f"{prefix}:counting"
 
     def _of_group(self, name: str, kind: str) -> str:
         return f"{self._prefix}:{{{name}}}:{kind}"
@@ -45,6 +65,9 @@ class Keys:
 
     def presence(self, name: str, process: str) -> str:
         return self._of_group(name, f"p:{process}")
+
+    def number(self, key: str) -> str:
+        return f"{self._prefix}:n:{key}"
 
     def groups_of(self, process: str) -> str:
         return f"{self._prefix}:g:{process}"
@@ -225,4 +248,32 @@ for i, process in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     result[i] = {process, redis.call('HLEN', ARGV[1] .. process)}
 end
 return result
+""")
+
+COUNTING = Script(
+    """
+-- Live on. Return whether the process was known until now, and all that are. KEYS: counting; ARGV: process, ms, names
+-- that it had before
+"""
+    + _NOW
+    + """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+for i = 3, #ARGV do
+    redis.call('ZREM', KEYS[1], ARGV[i])
+end
+local before = redis.call('ZSCORE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+return {before and 1 or 0, redis.call('ZRANGE', KEYS[1], 0, -1)}
+"""
+)
+
+SET_COUNT = Script("""
+-- Record what a process has, and return what each has. KEYS: n; ARGV: process, its number, ms until all is forgotten
+if ARGV[2] == '0' then
+    redis.call('HDEL', KEYS[1], ARGV[1])
+else
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return redis.call('HGETALL', KEYS[1])
 """)

@@ -20,6 +20,7 @@ from ..green import eventlet
 from ..green.forks import leave
 from ..tls import TLS
 from ..wire import Wire
+from .admission import Admission
 from .body import RequestBody
 from .environ import make_environ
 from .head import Head, Refusal, approve_head, refuse_unfinished
@@ -70,6 +71,8 @@ class HTTPServer(Protocol):
     """Seconds a client has to send a whole request head."""
     keep_alive: float | None
     """Seconds that an idle connection stays open; None for :data:`KEEP_ALIVE_TIMEOUT`."""
+    admission: Admission | None
+    """What handshakes have to pass; None if nothing."""
     tls: TLS | None
     """What connections are encrypted with; None if they aren't."""
     stopping: bool
@@ -180,6 +183,10 @@ class HTTPConnection:
             if isinstance(head, Refusal):
                 self._refuse(head)
                 return None
+            admission = self._server.admission
+            if admission is not None and (refusal := admission.refuse(head, self._peer[0])) is not None:
+                self._turn_away(refusal)
+                return None
             switch = self._answer(head)
             if switch is not None or self._stream.ended:
                 return switch
@@ -257,6 +264,11 @@ class HTTPConnection:
         report_refusal(RefusalReason.BAD_REQUEST, refusal.status)
         self._stream.send(refusal_bytes(refusal))
         self._log("-", "-", "HTTP/1.1", refusal.status, len(refusal.reason) + 1, 0.0)
+
+    def _turn_away(self, refusal: Refusal) -> None:
+        """Refuse a handshake of many: nothing waits for the client, and there is no line in the request log."""
+        report_refusal(RefusalReason.HANDSHAKE_RATE, refusal.status)
+        self._stream.send(refusal_bytes(refusal))
 
     def _answer(self, head: Head) -> Switch | None:
         """Run the application for one request and send its response."""

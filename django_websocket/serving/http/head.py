@@ -51,6 +51,8 @@ class Refusal:
 
     status: int
     reason: str
+    retry_after: int | None = None
+    """Seconds."""
 
 
 @dataclass(slots=True)

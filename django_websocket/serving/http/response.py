@@ -67,9 +67,11 @@ def http_date() -> str:
 def refusal_bytes(refusal: Refusal, *, head_only: bool = False) -> bytes:
     """Return ``refusal`` as a complete response with ``Connection: close``."""
     body = f"{refusal.reason}\n".encode("latin-1", "replace")
+    # RFC 6585, section 4: a 429 "MAY include a Retry-After header indicating how long to wait".
+    later = "" if refusal.retry_after is None else f"Retry-After: {refusal.retry_after}\r\n"
     return (
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\nDate: {http_date()}\r\n"
-        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n{later}Connection: close\r\n\r\n"
     ).encode("latin-1") + (b"" if head_only else body)
 
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import greenlet
 
+from ...access_log import ClosedEntry, closed_entry, is_wanted, log_closed
 from ...channel import Acceptance
 from ...close_codes import CloseCode
 from ...descriptor_limit import cap_to_descriptors, raise_to_hard_limit
 from ...exceptions import ConnectionClosed, PolicyViolation, RefusalReason
 from ...home import set_home
 from ...keepalive import Keepalive
+from ...quiet_log import quiet_log
 from ...refusals import report_refusal
 from ...registry import SocketObserver, registry
 from ...websocket import WebSocket
@@ -24,6 +26,7 @@ from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
 from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
+from ..http.admission import Admission
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
 from ..http.head import Refusal
@@ -70,18 +73,6 @@ KILL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedEntry:
-    """A closed websocket, for the log. ``duration`` is in seconds; ``code`` is 1006 if no close frame came."""
-
-    path: str
-    code: int
-    duration: float
-    messages_received: int
-    messages_sent: int
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
 class Farewell:
     """How a server that stops closes its websockets.
 
@@ -104,14 +95,14 @@ class Farewell:
 class Server(SocketObserver):
     """Serves a WSGI ``application`` on ``listeners``, listening sockets that the server takes over.
 
-    ``access_log`` is called with an :class:`AccessEntry` for each answered request, ``websocket_log`` with a
-    :class:`ClosedEntry` for each closed websocket. ``max_connections`` defaults to WEBSOCKET_MAX_CONNECTIONS, capped by
-    the limit on file descriptors (which is raised to its hard limit), and ``request_timeout`` (seconds) to
-    WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection stays open (75). With ``tls``,
-    connections are encrypted. ``multiprocess`` means that other processes serve the application, and
-    ``shared_listeners``, by default the same, that they share the listeners. ``on_connection_end`` is called at the end
-    of each connection's greenlet, to release what the application holds per thread, such as Django's database
-    connections.
+    ``access_log`` is called with an :class:`AccessEntry` for each answered request. Closed websockets are logged by
+    :mod:`.access_log` or, if ``LOGGING`` has no place for that, by ``websocket_log``. ``max_connections`` defaults to
+    WEBSOCKET_MAX_CONNECTIONS, capped by the limit on file descriptors (which is raised to its hard limit), and
+    ``request_timeout`` (seconds) to WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection
+    stays open (75). With ``tls``, connections are encrypted. ``multiprocess`` means that other processes serve the
+    application, and ``shared_listeners``, by default the same, that they share the listeners. ``on_connection_end`` is
+    called at the end of each connection's greenlet, to release what the application holds per thread, such as Django's
+    database connections.
     """
 
     def __init__(
@@ -136,6 +127,7 @@ class Server(SocketObserver):
         )
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.keep_alive = keep_alive
+        self.admission = _admission()
         self.tls = tls
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
@@ -291,14 +283,15 @@ class Server(SocketObserver):
         """Log the close and free the connection's slot; the view may still be running."""
         if websocket.owner is not self:
             return
-        if self.websocket_log is not None:
-            # In a greenlet: a log handler may wait for a lock, which the hub must not.
-            eventlet.spawn_n(self._log_websocket, _closed_entry(websocket))
+        if self.websocket_log is not None or is_wanted():
+            # In a greenlet: a log handler may wait for a lock, which the hub must not. And most views end before it
+            # runs, so that whom they have asked for is known.
+            eventlet.spawn_n(self._log_websocket, websocket)
         self._discard_if_ended(websocket)
         self._release_slot()
         failure = websocket.connection.failure
         if isinstance(failure, PolicyViolation) and websocket.driver is not None:
-            eventlet.spawn_n(logger.warning, "closed %s of %s: %s", websocket.path, websocket.driver.peer, failure)
+            quiet_log.warn(f"Closed {websocket.driver.place}: {failure}")
 
     def view_ended(self, websocket: WebSocket) -> None:
         """Stop tracking ``websocket`` unless its socket is still in the closing handshake."""
@@ -314,9 +307,12 @@ class Server(SocketObserver):
         self._open -= 1
         self._finish_if_drained()
 
-    def _log_websocket(self, entry: ClosedEntry) -> None:
+    def _log_websocket(self, websocket: WebSocket) -> None:
         try:
-            if self.websocket_log is not None:
+            entry = closed_entry(websocket)
+            if is_wanted():
+                log_closed(entry)
+            elif self.websocket_log is not None:
                 self.websocket_log(entry)
         except Exception:
             logger.exception("websocket log failed")
@@ -426,20 +422,16 @@ def _leave_child(result: Any, error: BaseException | None) -> None:
     leave(None if isinstance(error, ConnectionClosed) else error)
 
 
-def _closed_entry(websocket: WebSocket) -> ClosedEntry:
-    connection, driver = websocket.connection, websocket.driver
-    assert driver is not None, "a websocket that was open has a driver"
-    return ClosedEntry(
-        websocket.path,
-        connection.close_code or CloseCode.ABNORMAL_CLOSURE.value,
-        driver.seconds_open,
-        connection.messages_received,
-        connection.messages_sent,
-        driver.peer,
-    )
-
-
 def _setting(name: str) -> Any:
     from ...conf import get_setting
 
     return get_setting(name)
+
+
+def _admission() -> Admission | None:
+    from ...addresses import parse_networks
+    from ...rates import parse_rate
+
+    rate = _setting("WEBSOCKET_HANDSHAKE_RATE")
+    amount = None if rate is None else parse_rate(rate).messages
+    return None if amount is None else Admission(amount, parse_networks(_setting("WEBSOCKET_TRUSTED_PROXIES")))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from ...access_log import ClosedEntry
 from ...conf import get_setting
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
@@ -64,6 +66,7 @@ class WorkerProcess:
             behind_proxies(self._with_hooks(worker.wsgi), cfg),
             [sock.sock for sock in worker.sockets],
             access_log=self._log,
+            websocket_log=self._log_websocket if _logs_access(worker.log, cfg) else None,
             keep_alive=keep_alive,
             tls=worker.tls,
             max_connections=limit,
@@ -154,6 +157,10 @@ class WorkerProcess:
             self._is_spent = True
             eventlet.spawn_n(self._make_room)
 
+    def _log_websocket(self, entry: ClosedEntry) -> None:
+        log = self._worker.log
+        log.access_log.info("%s", entry.line(log.now()), extra=asdict(entry))
+
     def _make_room(self) -> None:
         """Have a successor started, and leave once gunicorn says so. It would start one only when this one is gone.
 
@@ -173,6 +180,15 @@ class WorkerProcess:
         else:
             eventlet.sleep(ANSWER_SECONDS)
         self._leave()
+
+
+def _logs_access(log: Any, cfg: Any) -> bool:
+    """Whether gunicorn has an access log. Only its later versions say so themselves, and other loggers need not."""
+    if not (hasattr(log, "access_log") and hasattr(log, "now")):
+        return False
+    options = cfg.settings
+    configured = any(options[name].get() for name in ("accesslog", "logconfig", "logconfig_dict", "logconfig_json"))
+    return bool(configured or (cfg.syslog and not cfg.disable_redirect_access_to_syslog))
 
 
 class _Request:

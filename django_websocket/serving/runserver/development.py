@@ -138,7 +138,7 @@ def log_websocket(entry: ClosedEntry) -> None:
         '"WEBSOCKET %s" %s %.1fs %d in %d out',
         entry.path,
         entry.code,
-        entry.duration,
+        entry.seconds,
         entry.messages_received,
         entry.messages_sent,
         extra=_extra(status),

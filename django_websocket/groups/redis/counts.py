@@ -27,6 +27,9 @@ __all__ = ["PATIENCE", "RedisCounts"]
 
 logger = logging.getLogger("django_websocket")
 
+LEAVE_SECONDS = 2.0
+"""Seconds that a process that ends has to take leave; if it can't, its lease runs out."""
+
 PATIENCE = 0.25
 """Seconds that anybody waits for Redis, once; then nobody does until it answers again."""
 
@@ -125,6 +128,12 @@ class RedisCounts:
                 question.is_answered.set()
             if not self._is_recording and self._is_failing and not self._is_closed:
                 time.sleep(RETRY_SECONDS)
+        # Here, because nothing can be recorded after it.
+        try:
+            if self._name:
+                self._clients.execute("ZREM", self._keys.counting, self._name)
+        except GroupsUnavailable as error:
+            logger.info("Could not take leave: %s", error)
 
     def _exchange(self, questions: list[_Question], changed: set[str]) -> None:
         now = time.monotonic()
@@ -175,9 +184,5 @@ class RedisCounts:
         self._is_closed = True
         with self._condition:
             self._condition.notify()
-        try:
-            if self._name:
-                self._clients.execute("ZREM", self._keys.counting, self._name)
-        except GroupsUnavailable as error:
-            logger.info("Could not take leave: %s", error)
+        self._thread.join(LEAVE_SECONDS)
         self._clients.close()

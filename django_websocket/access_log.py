@@ -44,16 +44,16 @@ def visitor_of(request: HttpRequest, peer_host: str, before: object = None) -> V
     None, which takes no memory, stands for nothing. ``before`` is what this returned earlier.
     Loads nothing: a user whom neither middleware nor the view asked for is not known.
     """
+    user = known_user(request)
+    name = str(user.pk) if user is not None and user.is_authenticated else None
+    if isinstance(before, Visitor):
+        return before._replace(user=name or before.user)  # who may have logged out since
     meta = request.META
     client = None
     peer, forwarded = meta.get("REMOTE_ADDR", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
     if forwarded or peer != peer_host:  # which a middleware may have replaced
         address = client_address(peer, forwarded, parse_networks(get_setting("WEBSOCKET_TRUSTED_PROXIES")))
         client = None if address is None or str(address) == peer_host else str(address)
-    user = known_user(request)
-    name = str(user.pk) if user is not None and user.is_authenticated else None
-    if name is None and isinstance(before, Visitor):
-        name = before.user  # who has logged out since
     found = meta.get("HTTP_X_REQUEST_ID", "")
     visitor = Visitor(client, name, found if _request_id.fullmatch(found) else None)
     return visitor if any(visitor) else None

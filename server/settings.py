@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_websocket",
+    "django_websocket.live_page",
     "server",
 ]
 

@@ -57,6 +57,7 @@ LAYERS = [
     "decorators",
     "middleware",
     "__init__",
+    "live_page",
     "checks",
     "apps",
     "testing",

@@ -25,6 +25,7 @@ __all__ = [
     "drop_messages",
     "forbid_not_modified",
     "has_django_lazy_user",
+    "known_user",
     "let_rest_framework_return_none",
     "load_session",
     "make_user_weak",
@@ -65,6 +66,15 @@ def has_django_lazy_user(request: HttpRequest) -> bool:
     # Not isinstance(), which would evaluate the lazy object.
     function = user.__dict__.get("_setupfunc") if issubclass(type(user), SimpleLazyObject) else None
     return getattr(function, "__module__", None) == AUTH_MIDDLEWARE
+
+
+def known_user(request: HttpRequest) -> Any:
+    """The user that is loaded already; None if there is none, or nobody has asked for it yet."""
+    known = request.__dict__.get("_cached_user")
+    if known is None:
+        user = request.__dict__.get("user")
+        known = None if issubclass(type(user), SimpleLazyObject) else user
+    return known
 
 
 def resolve_known_user(request: HttpRequest) -> None:

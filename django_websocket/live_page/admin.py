@@ -53,7 +53,7 @@ class WebSocketAdmin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
-        socket: Any = require_websocket(max_message_size=MAX_MESSAGE_SIZE)(self.socket)
+        socket: Any = require_websocket(max_message_size=MAX_MESSAGE_SIZE, compression=True)(self.socket)
         return [
             path("", self._guarded(self.changelist_view), name=f"{name}_changelist"),
             path("socket/", self._guarded(socket), name=f"{name}_socket"),

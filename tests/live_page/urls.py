@@ -1,0 +1,37 @@
+"""A site with an admin, and a view that many can be in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.staticfiles.views import serve
+from django.urls import path
+
+from django_websocket import require_websocket
+from tests.site.views.common import SocketRequest
+
+
+@require_websocket
+def room(request: SocketRequest, name: str) -> None:
+    """Asks who it is, joins the group of the room, and sends everything back."""
+    str(request.user)
+    request.websocket.join(f"room.{name}")
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
+@require_websocket
+def quiet(request: SocketRequest) -> None:
+    """Doesn't ask who it is."""
+    request.websocket.wait()
+
+
+views: Any = {"room": room, "quiet": quiet}  # the stubs know of no view that returns None
+
+urlpatterns = [
+    path("room/<slug:name>/", views["room"], name="room"),
+    path("quiet/", views["quiet"], name="quiet"),
+    path("admin/", admin.site.urls),
+    path("static/<path:path>", serve, {"insecure": True}),
+]

@@ -61,7 +61,7 @@ class WebSocketAdmin(ModelAdmin):
 
     def _guarded(self, view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
         """Send the anonymous to the login, as all of the admin does; who has logged in may see it, or gets a 403."""
-        inner = self.admin_site.admin_view(view)
+        inner: Callable[..., HttpResponseBase] = self.admin_site.admin_view(view)
 
         @wraps(inner)
         def guarded(request: HttpRequest) -> HttpResponseBase:
@@ -88,14 +88,14 @@ class WebSocketAdmin(ModelAdmin):
             "socket_url": reverse(name, current_app=self.admin_site.name),
             **(extra_context or {}),
         }
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # as all views of the admin do
+        request.current_app = self.admin_site.name
         return TemplateResponse(request, "live_websockets/page.html", context)
 
     def socket(self, request: WebSocketRequest) -> None:
         """The page's websocket."""
         websocket = request.websocket
         assert websocket is not None, "that is required"
-        user_id = request.user.pk
+        user_id: Any = request.user.pk
         by = f"{request.user.get_username()} (#{user_id})"
         is_alone = bool(request.META.get("wsgi.multiprocess")) and isinstance(receivers.backend, MemoryBackend)
 

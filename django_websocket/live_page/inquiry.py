@@ -227,9 +227,7 @@ class Inquiry:
         for process, peer in list(self._peers.items()):
             if now - peer.heard > FORGET_SECONDS:
                 del self._peers[process]
-        return [
-            (peer.answer, now - peer.heard) for process, peer in self._peers.items() if process not in answered
-        ]
+        return [(peer.answer, now - peer.heard) for process, peer in self._peers.items() if process not in answered]
 
     # Orders
 

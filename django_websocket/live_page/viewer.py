@@ -49,6 +49,8 @@ class Viewer:
         self._query = Query()
         self._number = 0
         self._is_paused = False
+        self._is_answered = False
+        """Whether there was a page for the query: one that is paused gets one."""
         self._checked = time.monotonic()
 
     def run(self) -> None:
@@ -70,11 +72,12 @@ class Viewer:
         websocket = self._websocket
         while not websocket.closed:
             interval: float | None = None
-            if not self._is_paused:
+            if not (self._is_paused and self._is_answered):
                 page = self._inquiry.ask(self._query)
-                self._query = page.query
+                self._query, self._is_answered = page.query, True
                 websocket.send_json({"number": self._number, "page": _shown(page, self._is_alone)})
-                interval = min(max(INTERVAL, page.cost * COST_SHARE), MAX_INTERVAL)
+                if not self._is_paused:
+                    interval = min(max(INTERVAL, page.cost * COST_SHARE), MAX_INTERVAL)
             try:
                 message = websocket.wait(interval)
             except TimeoutError:
@@ -95,7 +98,7 @@ class Viewer:
             number = message.get("number")
             if not isinstance(number, int):
                 raise ValueError("a query has a number")
-            self._query, self._number = Query.parse(message["query"]), number
+            self._query, self._number, self._is_answered = Query.parse(message["query"]), number, False
         if "paused" in message:
             self._is_paused = message["paused"] is True
         if "order" in message:

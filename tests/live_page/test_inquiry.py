@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from django_websocket.exceptions import GroupsUnavailable
 from django_websocket.groups.process import process_id
-from django_websocket.groups.subscription import Subscription
 from django_websocket.live_page import inquiry as module
 from django_websocket.live_page.census import Answer, Census
 from django_websocket.live_page.closing import Order
@@ -188,13 +187,9 @@ def test_an_order_for_this_process_goes_nowhere(others: Others, inquiry: Inquiry
     assert others.questions == []
 
 
-def test_what_was_posted_is_heard_until_the_page_closes(others: Others) -> None:
-    questions: Subscription = listen(CONTROL)
-    inquiry = Inquiry(Census())
-    ask: Callable[[Query], Page] = inquiry.ask
-    ask(Query(search="x"))
-    question = json.loads(questions.wait(1))
+def test_what_the_others_hear(inquiry: Inquiry) -> None:
+    with listen(CONTROL) as questions:
+        inquiry.ask(Query(search="x"))
+        question = json.loads(questions.wait(1))
     assert question["query"]["search"] == "x"
     assert question["process"] == process_id()
-    inquiry.close()
-    questions.close()

@@ -4,24 +4,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='WebSocket',
+            name="WebSocket",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
             ],
             options={
-                'verbose_name': 'open websocket',
-                'permissions': [('close_websocket', 'Can close open websocket')],
-                'managed': False,
-                'default_permissions': ('view',),
-                'base_manager_name': 'objects',
+                "verbose_name": "open websocket",
+                "permissions": [("close_websocket", "Can close open websocket")],
+                "managed": False,
+                "default_permissions": ("view",),
+                "base_manager_name": "objects",
             },
         ),
     ]

@@ -173,7 +173,6 @@
     find("#live-sort").value = query.sort;
     find("#live-direction").setAttribute("aria-pressed", String(query.descending));
     find("#live-user").hidden = query.user === null;
-    if (paused) pause(false);
     send({ query, number });
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -120,4 +121,5 @@ def describe(websocket: WebSocket) -> dict[str, Any]:
         "groups": [name[:MAX_TEXT] for name in websocket.groups[:MAX_GROUPS]],
         "more_groups": max(len(websocket.groups) - MAX_GROUPS, 0),
         "closing": websocket.closed,
+        "pid": os.getpid(),
     }

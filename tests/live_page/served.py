@@ -24,9 +24,18 @@ from .project import PAGE, SETTINGS
 class Town:
     """A served site."""
 
-    def __init__(self, server: Gunicorn, sessions: dict[str, str]) -> None:
+    def __init__(self, server: Gunicorn, sessions: dict[str, str], log: Path) -> None:
         self.server = server
         self.sessions = sessions
+        self._log = log
+
+    def records(self) -> list[dict[str, Any]]:
+        """What was logged."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def logged(self) -> list[str]:
+        """The messages."""
+        return [record["message"] for record in self.records()]
 
     def cookie(self, name: str) -> dict[str, str]:
         """The header with which ``name`` is logged in."""
@@ -56,11 +65,12 @@ def town(directory: Path, workers: int = 2, **more: Any) -> Iterator[Town]:
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(directory))
         groups = {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": redis.url}
-        settings = {**SETTINGS, "WEBSOCKET_GROUPS": groups, **more}
+        # The crowd answers no pings.
+        settings = {**SETTINGS, "WEBSOCKET_GROUPS": groups, "WEBSOCKET_PING_INTERVAL": None, **more}
         env = {**os.environ, "TEST_SITE": json.dumps({"directory": str(directory), "settings": settings})}
         env["DJANGO_SETTINGS_MODULE"] = "tests.site.settings"
         command = [sys.executable, "-m", "tests.live_page.prepare"]
         made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=deadline(60))
         assert made.returncode == 0, made.stderr
         server = stack.enter_context(serving(directory, "--graceful-timeout", "4", settings=settings, workers=workers))
-        yield Town(server, json.loads(made.stdout))
+        yield Town(server, json.loads(made.stdout), directory / "log")

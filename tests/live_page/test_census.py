@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +43,7 @@ def test_a_row_says_everything(people: dict[str, Any], entering: Entering, censu
         [(value, _, row)] = answer.rows
         assert value == "/room/hall/"
         assert row.pop("age") >= 0
+        assert row.pop("pid") == os.getpid()
         assert row == {
             "path": "/room/hall/",
             "view": "room",

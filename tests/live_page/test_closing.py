@@ -32,7 +32,7 @@ from .conftest import Entering, Visitor
     ],
 )
 def test_what_is_no_order(data: Any) -> None:
-    with pytest.raises(ValueError, match="reason|order"):
+    with pytest.raises(ValueError, match=r"reason|order"):
         Order.parse(data, "root")
 
 

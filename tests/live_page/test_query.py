@@ -39,7 +39,7 @@ def test_a_query_survives_its_journey() -> None:
     ],
 )
 def test_anything_else_is_refused(data: Any) -> None:
-    with pytest.raises(ValueError, match="not a|no column"):
+    with pytest.raises(ValueError, match=r"not a|no column"):
         Query.parse(data)
 
 

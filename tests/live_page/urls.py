@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.staticfiles.views import serve
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 
 from django_websocket import require_websocket
 from tests.site.views.common import SocketRequest
+
+logger = logging.getLogger("tests.csp")
 
 
 @require_websocket
@@ -27,11 +32,19 @@ def quiet(request: SocketRequest) -> None:
     request.websocket.wait()
 
 
+@csrf_exempt
+def report(request: HttpRequest) -> HttpResponse:
+    """What the browser has blocked."""
+    logger.error("blocked: %s", request.body.decode())
+    return HttpResponse(status=204)
+
+
 views: Any = {"room": room, "quiet": quiet}  # the stubs know of no view that returns None
 
 urlpatterns = [
     path("room/<slug:name>/", views["room"], name="room"),
     path("quiet/", views["quiet"], name="quiet"),
+    path("csp/", report),
     path("admin/", admin.site.urls),
     path("static/<path:path>", serve, {"insecure": True}),
 ]

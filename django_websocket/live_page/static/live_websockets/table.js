@@ -52,6 +52,7 @@ window.LiveTable = class {
 
   fill(entry, row) {
     entry.row = row;
+    entry.element.dataset.pid = row.pid;
     for (const [name, cell] of entry.cells) {
       const text = window.LiveFormats.cells[name](row);
       if (entry.texts.get(name) === text) continue;

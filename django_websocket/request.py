@@ -94,8 +94,9 @@ def note_client(websocket: WebSocket, request: HttpRequest) -> None:
     """
     websocket.address = request.META.get("REMOTE_ADDR", "")
     user = compat.known_user(request)
-    if user is not None and user.is_authenticated:
-        websocket.user_id, websocket.user_name = user.pk, user.get_username()
+    if user is not None and getattr(user, "is_authenticated", False):
+        websocket.user_id = getattr(user, "pk", None)
+        websocket.user_name = str(user.get_username() if hasattr(user, "get_username") else user)
 
 
 def release_request(request: HttpRequest) -> None:

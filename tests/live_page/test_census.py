@@ -71,6 +71,17 @@ def test_who_nobody_has_asked_for_is_unknown(entering: Entering, census: Census)
         assert shown(census.answer(Query(sort="user")), "user") == ["", ""]
 
 
+def test_who_nobody_has_asked_for_may_be_known_by_the_session(
+    people: dict[str, Any], entering: Entering, census: Census
+) -> None:
+    with entering() as enter:
+        enter("/visited/", "ann")
+        [(_, _, row)] = census.answer(Query(user=str(people["ann"].pk))).rows
+        assert (row["user"], row["user_id"]) == (f"#{people['ann'].pk}", str(people["ann"].pk))
+        assert row["view"] == "tests.live_page.urls.visited"
+        assert row["latency"] >= 0
+
+
 @pytest.mark.parametrize(
     ("query", "paths"),
     [

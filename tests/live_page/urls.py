@@ -39,11 +39,20 @@ def report(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-views: Any = {"room": room, "quiet": quiet}  # the stubs know of no view that returns None
+@require_websocket
+def visited(request: SocketRequest) -> None:
+    """Uses its session, but doesn't ask who it is."""
+    request.session.get("visits")
+    request.websocket.ping()
+    request.websocket.wait()
+
+
+views: Any = {"room": room, "quiet": quiet, "visited": visited}  # the stubs know of no view that returns None
 
 urlpatterns = [
     path("room/<slug:name>/", views["room"], name="room"),
     path("quiet/", views["quiet"], name="quiet"),
+    path("visited/", views["visited"]),
     path("csp/", report),
     path("admin/", admin.site.urls),
     path("static/<path:path>", serve, {"insecure": True}),

@@ -35,7 +35,7 @@ MAX_VIEWS = 50
 """Views whose websockets are counted; more would be none to choose from."""
 
 ATTENTION = 30.0
-"""Seconds after the last question in which the traffic of websockets that close is added up."""
+"""Seconds after its last question for which a page counts, and the traffic of websockets that close is added up."""
 
 DRIFT = 0.5
 """Seconds by which the clocks of a process may part before their difference is taken anew: the order by age stays."""
@@ -59,6 +59,8 @@ class Answer:
     """Seconds on a clock of this process: when the counting began."""
     cost: float = 0.0
     """Seconds of a core that the answer took."""
+    pages: int = 1
+    """How many live pages ask this process."""
     lag: float | None = None
     """Seconds, the longest since the last question; None if it was not measured."""
     matching: int = 0
@@ -96,20 +98,34 @@ class Census(SocketObserver):
         self._epoch = 0
         self._until = 0.0
         self._is_observing = False
+        self._pages: dict[str, float] = {}
+        """When each live page asked last."""
         self._left_received = self._left_sent = 0
         self._clocks_apart: float | None = None
 
-    def answer(self, query: Query, span: float = 1.0) -> Answer:
-        """The answer to ``query``; ``span`` is how many seconds ago the last one was asked. Lets others run."""
+    def answer(self, query: Query, page: str, span: float = 1.0) -> Answer:
+        """The answer to ``query``, for a live page with the name ``page``; ``span``: seconds since its last question.
+
+        Lets others run.
+        """
+        pages = self._count_pages(page)
         self._wait_for_turn()
         self._observe()
         answer = Answer(process_id(), os.getpid(), socket.gethostname()[:MAX_TEXT], epoch=self._epoch)
+        answer.pages = pages
         answer.lag = lag_meter.peak(span)
         answer.at = time.monotonic()
         answer.received, answer.sent = self._left_received, self._left_sent
         _Walk(query, answer, self._apart()).run(self._sleep)
         self._cost = answer.cost
         return answer
+
+    def _count_pages(self, page: str) -> int:
+        now = time.monotonic()
+        self._pages[page] = now
+        if min(self._pages.values()) < now - ATTENTION:
+            self._pages = {name: at for name, at in self._pages.items() if at >= now - ATTENTION}
+        return len(self._pages)
 
     def _wait_for_turn(self) -> None:
         now = time.monotonic()

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from ..exceptions import GroupsUnavailable
@@ -37,6 +38,8 @@ FORGET_SECONDS = 30.0
 
 MAX_VIEWS = 100
 
+_numbers = count(1)
+
 
 @dataclass
 class Page:
@@ -59,7 +62,7 @@ class Page:
     unavailable: str = ""
     """Why only this process was asked."""
     cost: float = 0.0
-    """Seconds of a core: the most that one process took."""
+    """Seconds of a core, the most of all processes: what it took for one page, times the pages that ask there."""
 
     @property
     def is_beside(self) -> bool:
@@ -93,6 +96,8 @@ class Inquiry:
 
     def __init__(self, census: Census) -> None:
         self._census = census
+        self._name = f"{CONTROL}.{process_id()}.{next(_numbers)}"
+        """Where the replies go."""
         self._number = 0
         self._replies: Subscription | None = None
         self._peers: dict[str, _Peer] = {}
@@ -123,7 +128,7 @@ class Inquiry:
         self._asked = now
         page = Page(query)
         page.unavailable = self._post({"query": query.to_json(), "span": span})
-        answers = [self._census.answer(query, span)]
+        answers = [self._census.answer(query, self._name, span)]
         if not page.unavailable:
             answers += self._answers(now)
         self._merge(page, answers)
@@ -176,10 +181,10 @@ class Inquiry:
         self._number += 1
         try:
             if self._replies is None:
-                self._replies = listen(f"{CONTROL}.{process_id()}.{id(self)}")
+                self._replies = listen(self._name)
             post(
                 CONTROL,
-                {**message, "number": self._number, "process": process_id(), "reply": self._replies.group.name},
+                {**message, "number": self._number, "process": process_id(), "reply": self._name},
             )
         except GroupsUnavailable as error:
             return str(error)
@@ -201,7 +206,7 @@ class Inquiry:
         page.sockets = sum(answer.sockets for answer in answers)
         page.received_rate, page.sent_rate = self._rates(answers)
         page.lag = max((answer.lag for answer in answers if answer.lag is not None), default=None)
-        page.cost = max(answer.cost for answer in answers)
+        page.cost = max(answer.cost * answer.pages for answer in answers)
         views: Counter[str] = Counter()
         for answer in answers:
             views.update(answer.views)

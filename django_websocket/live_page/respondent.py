@@ -67,7 +67,7 @@ class Respondent:
         except (ValueError, KeyError) as error:
             logger.debug("A live page with other code asked: %s", error)
             return
-        answer = self._census.answer(query, span)
+        answer = self._census.answer(query, message["reply"], span)
         post(message["reply"], {"number": message["number"], "answer": answer.to_json()})
 
     def _obey(self, message: Any) -> None:

@@ -39,7 +39,7 @@ def test_a_row_says_everything(people: dict[str, Any], entering: Entering, censu
         client = enter("/room/hall/?token=secret", "ann")
         client.send("héllo")
         assert client.receive() == "héllo"
-        answer = census.answer(Query())
+        answer = census.answer(Query(), "page")
         [(value, _, row)] = answer.rows
         assert value == "/room/hall/"
         assert row.pop("age") >= 0
@@ -68,7 +68,7 @@ def test_who_nobody_has_asked_for_is_unknown(entering: Entering, census: Census)
     with entering() as enter:
         enter("/quiet/", "ann")
         enter("/room/hall/")
-        assert shown(census.answer(Query(sort="user")), "user") == ["", ""]
+        assert shown(census.answer(Query(sort="user"), "page"), "user") == ["", ""]
 
 
 def test_who_nobody_has_asked_for_may_be_known_by_the_session(
@@ -76,7 +76,7 @@ def test_who_nobody_has_asked_for_may_be_known_by_the_session(
 ) -> None:
     with entering() as enter:
         enter("/visited/", "ann")
-        [(_, _, row)] = census.answer(Query(user=str(people["ann"].pk))).rows
+        [(_, _, row)] = census.answer(Query(user=str(people["ann"].pk)), "page").rows
         assert (row["user"], row["user_id"]) == (f"#{people['ann'].pk}", str(people["ann"].pk))
         assert row["view"] == "tests.live_page.urls.visited"
         assert row["latency"] >= 0
@@ -102,7 +102,7 @@ def test_search_and_filter(entering: Entering, census: Census, query: dict[str, 
         enter("/room/attic/?secret", "ann")
         enter("/room/hall/")
         enter("/quiet/")
-        answer = census.answer(Query.parse(query))
+        answer = census.answer(Query.parse(query), "page")
         assert shown(answer, "path") == paths
         assert (answer.matching, answer.sockets) == (len(paths), 3)
 
@@ -111,14 +111,14 @@ def test_filter_by_user(people: dict[str, Any], entering: Entering, census: Cens
     with entering() as enter:
         enter("/room/attic/", "ann")
         enter("/room/attic/", "bob")
-        assert shown(census.answer(Query(user=str(people["bob"].pk))), "user") == ["bob"]
+        assert shown(census.answer(Query(user=str(people["bob"].pk)), "page"), "user") == ["bob"]
 
 
 def pages(census: Census, sort: str, descending: bool, *, backwards: bool) -> Iterator[list[Position]]:
     """All pages from one end to the other; each says how many rows lie behind it."""
     behind, cursor = 0, None
     while True:
-        answer = census.answer(Query(sort=sort, descending=descending, backwards=backwards, cursor=cursor))
+        answer = census.answer(Query(sort=sort, descending=descending, backwards=backwards, cursor=cursor), "page")
         assert answer.passed == behind
         places = [answer.position(row) for row in answer.rows]
         if not places:
@@ -152,26 +152,26 @@ def test_the_youngest_is_the_first_by_age(entering: Entering, census: Census) ->
         enter("/room/old/")
         Visitor().advance(5)
         enter("/room/young/")
-        assert shown(census.answer(Query(sort="age")), "path") == ["/room/young/", "/room/old/"]
+        assert shown(census.answer(Query(sort="age"), "page"), "path") == ["/room/young/", "/room/old/"]
 
 
 def test_no_more_rows_than_a_page_shows(entering: Entering, census: Census) -> None:
     with entering() as enter:
         for _ in range(LIMIT + 5):
             enter("/quiet/")
-        answer = census.answer(Query())
+        answer = census.answer(Query(), "page")
         assert (len(answer.rows), answer.matching) == (LIMIT, LIMIT + 5)
 
 
 def test_messages_of_those_that_left_still_count(entering: Entering, census: Census) -> None:
     with entering() as enter:
         stays, leaves = enter("/room/hall/"), enter("/room/attic/")
-        before = census.answer(Query())
+        before = census.answer(Query(), "page")
         for client in (stays, leaves, leaves):
             client.send("x")
             client.receive()
         leaves.close()
-        after = census.answer(Query())
+        after = census.answer(Query(), "page")
         assert after.epoch == before.epoch
         assert (after.received - before.received, after.sent - before.sent) == (3, 3)
         assert after.sockets == 1
@@ -183,10 +183,10 @@ def test_once_nobody_looks_nothing_is_added_up(
     with entering() as enter:
         monkeypatch.setattr(module, "ATTENTION", -1.0)
         client = enter("/room/hall/")
-        first = census.answer(Query())
+        first = census.answer(Query(), "page")
         client.close()
         assert census not in registry._observers
-        assert census.answer(Query()).epoch == first.epoch + 1
+        assert census.answer(Query(), "page").epoch == first.epoch + 1
 
 
 def test_others_run_between_slices_and_whoever_asks_too_often_waits(
@@ -196,12 +196,12 @@ def test_others_run_between_slices_and_whoever_asks_too_often_waits(
         monkeypatch.setattr(module, "SLICE", 2)
         for _ in range(5):
             enter("/quiet/")
-        census.answer(Query())
+        census.answer(Query(), "page")
         assert naps == [0, 0]
         census._cost = 0.5  # as if it had been a great many
-        census.answer(Query())
+        census.answer(Query(), "page")
         assert naps == [0] * 4
-        census.answer(Query())
+        census.answer(Query(), "page")
         [wait] = [nap for nap in naps if nap]
         assert 4 < wait < 5
 
@@ -221,9 +221,9 @@ def test_one_that_closes_while_others_run(entering: Entering, monkeypatch: pytes
 
         census = Census(close_one)
         try:
-            census.answer(Query())
+            census.answer(Query(), "page")
             closed.clear()
-            answer = census.answer(Query())
+            answer = census.answer(Query(), "page")
             assert (answer.received, answer.sockets) == (3, 2)
         finally:
             registry.unsubscribe(census)
@@ -232,5 +232,11 @@ def test_one_that_closes_while_others_run(entering: Entering, monkeypatch: pytes
 def test_ages_go_by_the_clock_of_the_world(entering: Entering, census: Census) -> None:
     with entering() as enter:
         enter("/quiet/")
-        [(value, _, _)] = census.answer(Query(sort="age")).rows
+        [(value, _, _)] = census.answer(Query(sort="age"), "page").rows
         assert -value == pytest.approx(time.time(), abs=60)
+
+
+def test_pages_that_ask_are_counted(people: dict[str, Any], census: Census, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [census.answer(Query(), page).pages for page in ("a", "b", "a")] == [1, 2, 2]
+    monkeypatch.setattr(module, "ATTENTION", 0.0)
+    assert census.answer(Query(), "c").pages == 1

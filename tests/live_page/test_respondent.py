@@ -26,9 +26,9 @@ class Counting(Census):
         super().__init__(lambda seconds: None)
         self.asked: list[str] = []
 
-    def answer(self, query: Query, span: float = 1.0) -> Answer:
+    def answer(self, query: Query, page: str, span: float = 1.0) -> Answer:
         self.asked.append(query.search)
-        return super().answer(query, span)
+        return super().answer(query, page, span)
 
 
 @pytest.fixture

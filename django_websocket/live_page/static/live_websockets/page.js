@@ -151,7 +151,7 @@
     }
     const list = find("#live-notes");
     list.hidden = !notes.length;
-    if (replaceItems(list, notes) && notes.length) say(notes.join(" "));
+    if (replaceItems(list, notes)) say(notes.length ? notes.join(" ") : "Live");
   }
 
   /** Returns whether anything changed. */

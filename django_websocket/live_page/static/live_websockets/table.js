@@ -61,7 +61,8 @@ window.LiveTable = class {
       if (name === "path" || name === "view" || name === "groups") cell.title = text;
     }
     const user = entry.cells.get("user");
-    user.hidden = !row.user_id;
+    user.hidden = !row.user;
+    user.disabled = !row.user_id;
     user.setAttribute("aria-label", `Show only user ${row.user}`);
     entry.close?.setAttribute("aria-label", `Close ${row.path}${row.user ? ` of ${row.user}` : ""}…`);
   }

@@ -212,7 +212,8 @@ class Inquiry:
             views.update(answer.views)
         page.views = dict(views.most_common(MAX_VIEWS))
         page.processes = sorted(answers, key=lambda answer: (answer.host, answer.pid))
-        page.late = self._late({answer.process for answer in answers})
+        if not page.unavailable:
+            page.late = self._late({answer.process for answer in answers})
 
     def _rates(self, answers: list[Answer]) -> tuple[float | None, float | None]:
         """Messages a second, received and sent, in the processes of which two answers are known."""

@@ -14,7 +14,7 @@ from typing import Any
 from tests.browser import Page
 from tests.conftest import ROOT
 from tests.deadlines import deadline
-from tests.groups.redis_servers import redis_server
+from tests.groups.redis_servers import Redis, redis_server
 from tests.serving.gunicorn.running import Gunicorn, serving
 from tests.site.running import RawSocket
 
@@ -24,8 +24,9 @@ from .project import PAGE, SETTINGS
 class Town:
     """A served site."""
 
-    def __init__(self, server: Gunicorn, sessions: dict[str, str], log: Path) -> None:
+    def __init__(self, server: Gunicorn, redis: Redis, sessions: dict[str, str], log: Path) -> None:
         self.server = server
+        self.redis = redis
         self.sessions = sessions
         self._log = log
 
@@ -73,4 +74,4 @@ def town(directory: Path, workers: int = 2, **more: Any) -> Iterator[Town]:
         made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=deadline(60))
         assert made.returncode == 0, made.stderr
         server = stack.enter_context(serving(directory, "--graceful-timeout", "4", settings=settings, workers=workers))
-        yield Town(server, json.loads(made.stdout), directory / "log")
+        yield Town(server, redis, json.loads(made.stdout), directory / "log")

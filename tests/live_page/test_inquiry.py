@@ -158,12 +158,17 @@ def test_an_answer_of_other_code_counts_as_none(
     assert "A process with other code answered" in caplog.text
 
 
-def test_without_groups_this_process_is_shown_alone(inquiry: Inquiry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_groups_this_process_is_shown_alone(
+    others: Others, inquiry: Inquiry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(name: str, obj: Any) -> None:
         raise GroupsUnavailable("no Redis")
 
+    others.rows = {"a": [1]}
+    inquiry.ask(Query())
     monkeypatch.setattr(module, "post", fail)
     page = inquiry.ask(Query())
+    assert page.late == []  # nobody has asked it
     assert page.unavailable == "no Redis"
     assert [answer.process for answer in page.processes] == [process_id()]
     closed = inquiry.order(Order("because", "root", user="1"))

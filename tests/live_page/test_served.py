@@ -330,3 +330,17 @@ def test_the_page_connects_again(browser: Page, tmp_path: Path) -> None:
         os.kill(owner, signal.SIGTERM)
         browser.wait_for(f"{BODY}.length === 1 && {BODY}[0].dataset.pid !== '{owner}'")
         browser.open("about:blank")
+
+
+def test_redis_goes_and_comes_back(browser: Page, tmp_path: Path) -> None:
+    with town(tmp_path) as served:
+        served.look(browser, "root")
+        wait_for_text(browser, "#live-process-count", "2 processes")
+        served.redis.kill()
+        browser.wait_for("document.getElementById('live-notes').textContent.startsWith('Other processes can')")
+        wait_for_text(browser, "#live-process-count", "1 process")
+        served.redis.start()
+        wait_for_text(browser, "#live-process-count", "2 processes")
+        browser.wait_for("document.getElementById('live-notes').hidden")
+        assert [record for record in served.records() if record["level"] == "ERROR"] == []
+        browser.open("about:blank")

@@ -62,8 +62,6 @@ class Viewer:
         _open += 1
         try:
             self._run()
-        except ValueError as error:
-            self._websocket.close(CloseCode.POLICY_VIOLATION, str(error)[:100])
         finally:
             _open -= 1
             self._inquiry.close()
@@ -86,7 +84,11 @@ class Viewer:
                 if message is None:
                     return
             while message is not None:
-                self._handle(json.loads(message))
+                try:
+                    self._handle(json.loads(message))
+                except (ValueError, RecursionError):
+                    websocket.close(CloseCode.POLICY_VIOLATION, "that is nothing a page sends")
+                    return
                 message = websocket.read()
             if time.monotonic() - self._checked > CHECK_SECONDS and not self._check("view"):
                 websocket.close(CloseCode.POLICY_VIOLATION, "you may not look at this any more")

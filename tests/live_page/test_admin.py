@@ -125,7 +125,9 @@ def test_a_paused_page_gets_nothing(people: dict[str, Any]) -> None:
         assert hear(socket)["number"] == 2
 
 
-@pytest.mark.parametrize("message", ["[]", "{", '{"query": {"sort": "password"}, "number": 1}', '{"query": {}}'])
+@pytest.mark.parametrize(
+    "message", ["[]", "[" * 4000, "{", '{"query": {"sort": "password"}, "number": 1}', '{"query": {}}']
+)
 def test_what_no_page_sends(people: dict[str, Any], message: str) -> None:
     with Visitor(people["viewer"]).websocket(SOCKET) as socket:
         hear(socket)

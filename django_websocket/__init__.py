@@ -38,6 +38,7 @@ Where things are:
 * ``metrics/``: figures for Prometheus, read when it asks. ``background``: jobs that run while a server serves, such as
   the measurement of its lag. ``refusals``: tells of handshakes that got no websocket. ``tracing/``: spans
   for OpenTelemetry and Sentry.
+* ``live_page/``: an application of its own, which shows the open websockets of all processes in the admin.
 * ``endless_loops``: stops views that go on using a closed websocket.
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.

@@ -36,7 +36,7 @@ from .origin import is_allowed_origin
 from .protocol.handshake import accept_key
 from .refusals import blame
 from .registry import registry
-from .request import release_handshake, release_request
+from .request import note_client, release_handshake, release_request
 from .sessions import session_watch
 from .signals import websocket_closed, websocket_opened
 from .subprotocols import warn_of_no_subprotocol
@@ -88,7 +88,8 @@ def serve_websocket(
     """
     match = request.resolver_match
     if match is not None and match.route is not None:
-        websocket.route = intern(match.route)  # made anew for each request where URLconfs are nested
+        # Made anew for each request where URLconfs are nested.
+        websocket.route, websocket.view_name = intern(match.route), intern(match.view_name)
     if overrides:
         websocket.configure(resolve_options(overrides))
     if not is_allowed_origin(request, websocket.options.origins):
@@ -194,6 +195,7 @@ class Opening:
         assert request is not None, "the view has not ended"
         self._loan.accepted(websocket)
         release_handshake(request)
+        note_client(websocket, request)
         if websocket.driver is not None:
             websocket.visitor = visitor_of(request, websocket.driver.peer_host)
         session_watch.add(websocket, request)

@@ -121,6 +121,11 @@ class SessionWatch(SocketObserver):
         if websocket.closed:
             self.discard(websocket)
 
+    def user_id(self, websocket: Watched) -> Any:
+        """The primary key, as the session has it, of the user who opened ``websocket``; None if that isn't known."""
+        entry = None if websocket.session_key is None else self._sessions.get(websocket.session_key)
+        return None if entry is None else entry.user_id
+
     def socket_closed(self, websocket: WebSocket) -> None:
         """Discard a websocket whose socket is closed."""
         self.discard(websocket)

@@ -55,6 +55,7 @@ class WebSocket:
         "_driver",
         "_greenlet",
         "_messages",
+        "address",
         "groups",
         "handover",
         "handshake",
@@ -66,6 +67,9 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
+        "user_id",
+        "user_name",
+        "view_name",
         "visitor",
     )
 
@@ -77,6 +81,8 @@ class WebSocket:
         """The client's handshake; None once the websocket is open."""
         self.handover: Handover | None = None
         """The run of its view; None before the view starts, or if it returned without accepting."""
+        self.address = ""
+        """``REMOTE_ADDR`` as the request had it when the view accepted: behind a proxy what a middleware made of it."""
         self.groups: tuple[str, ...] = ()
         """The names of the groups that it has joined, in that order."""
         self.number = 0
@@ -89,6 +95,12 @@ class WebSocket:
         """The URL pattern that led to its view: ``request.resolver_match.route``, None if there is none."""
         self.session_key: str | None = None
         """The key of the session that opened it, once that session is watched; else None."""
+        self.view_name = ""
+        """``request.resolver_match.view_name``: the name of its URL with the namespaces, or the view's path."""
+        self.user_id: Any = None
+        """The primary key of the user, if the request had loaded it when the view accepted."""
+        self.user_name = ""
+        """That user's name at the time."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
         self.visitor: object = None

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_websocket",
+    "django_websocket.live_page",
     "server",
 ]
 

@@ -65,6 +65,7 @@ LAYERS = [
     "middleware",
     "endpoints",
     "__init__",
+    "live_page",
     "checks",
     "deployment_checks",
     "apps",

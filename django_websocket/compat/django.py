@@ -86,12 +86,15 @@ def resolve_known_user(request: HttpRequest) -> None:
 
 
 def known_user(request: HttpRequest) -> Any:
-    """Return ``request.user`` if that loads nothing, else None. Reads ``_wrapped`` of a SimpleLazyObject."""
+    """Return ``request.user`` if that loads nothing, else None. Reads ``_wrapped`` of a SimpleLazyObject.
+
+    Django's middleware keeps the user as ``_cached_user``, too, whoever has asked for it.
+    """
     user = request.__dict__.get("user")
     if not issubclass(type(user), SimpleLazyObject):
         return user
     wrapped = user.__dict__.get("_wrapped", empty)
-    return None if wrapped is empty else wrapped
+    return request.__dict__.get("_cached_user") if wrapped is empty else wrapped
 
 
 def make_user_weak(request: HttpRequest) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MAX_LENGTH", "check_name"]
+__all__ = ["MAX_LENGTH", "OURS", "check_name"]
+
+OURS = "!"
+"""What the names begin with that this package uses for itself; no name of a group has it."""
 
 MAX_LENGTH = 200
 

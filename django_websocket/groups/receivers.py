@@ -34,6 +34,7 @@ from .config import GroupsConfig, History
 from .fan_out import FanOut
 from .local_group import LocalGroup, Subscriber, end_of, is_caught_up, is_next, is_old
 from .message import CLOSE, GroupMessage
+from .names import OURS
 from .position import Position
 from .process import process_id
 
@@ -329,6 +330,8 @@ class Receivers(SocketObserver):
             group = self._groups.get(name)
             if group is None or not group.is_subscribed:
                 continue
+            if name.startswith(OURS):
+                continue  # what is lost there is asked again, or found out in another way
             if group.last is None:
                 lost.append(name)
             else:

@@ -13,6 +13,7 @@ import pytest
 from django_websocket import ConcurrencyError, Group, Notice, wait_any
 from django_websocket.groups import subscription as module
 from django_websocket.groups.receivers import receivers
+from django_websocket.live_page.control import CONTROL, listen
 from django_websocket.signals import messages_lost
 from django_websocket.testing import WebSocketClient
 from tests.deadlines import deadline, wait_until
@@ -243,3 +244,9 @@ def test_waiting_takes_no_real_time_in_tests(ws_client: WebSocketClient) -> None
             ws_client.advance(10)
         assert socket.receive() == "ready"
     assert time.monotonic() - began < deadline(10)
+
+
+def test_what_this_package_says_to_itself_is_not_reported_as_lost(caplog: pytest.LogCaptureFixture) -> None:
+    with Group("room").subscribe(), listen(CONTROL):
+        receivers.interrupted([CONTROL, "room"], "a test")
+    assert [record.message for record in caplog.records] == ["Messages may be lost, a test: group room"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.deadlines import wait_until
+from tests.deploy.programs import free_ports
+from tests.deploy.programs import running as program_running
 from tests.faults.peer import Peer, handshake
-from tests.fuzz.fronts import free_ports
-from tests.fuzz.fronts import running as program_running
 
 from .running import serving
 

@@ -92,9 +92,9 @@ class _Peer:
 
 
 class Inquiry:
-    """Used by one greenlet."""
+    """Used by one greenlet or thread; without a census by a process that serves nothing itself."""
 
-    def __init__(self, census: Census) -> None:
+    def __init__(self, census: Census | None) -> None:
         self._census = census
         self._name = f"{CONTROL}.{process_id()}.{next(_numbers)}"
         """Where the replies go."""
@@ -128,7 +128,7 @@ class Inquiry:
         self._asked = now
         page = Page(query)
         page.unavailable = self._post({"query": query.to_json(), "span": span})
-        answers = [self._census.answer(query, self._name, span)]
+        answers = [] if self._census is None else [self._census.answer(query, self._name, span)]
         if not page.unavailable:
             answers += self._answers(now)
         self._merge(page, answers)
@@ -151,7 +151,8 @@ class Inquiry:
     def _collect(self, asked: float, take: Callable[[Any], str]) -> set[str]:
         """Hand each reply to ``take``, which says whose it is; return which known processes have not replied."""
         expected = {process for process, peer in self._peers.items() if not peer.is_late}
-        end = asked + (PATIENCE if self._knows_peers else FIRST_PATIENCE)
+        is_hasty = self._census is not None and not self._knows_peers
+        end = asked + (FIRST_PATIENCE if is_hasty else PATIENCE)
         replies = self._replies
         while replies is not None and (expected or not self._knows_peers or replies.has_messages()):
             try:
@@ -206,7 +207,7 @@ class Inquiry:
         page.sockets = sum(answer.sockets for answer in answers)
         page.received_rate, page.sent_rate = self._rates(answers)
         page.lag = max((answer.lag for answer in answers if answer.lag is not None), default=None)
-        page.cost = max(answer.cost * answer.pages for answer in answers)
+        page.cost = max((answer.cost * answer.pages for answer in answers), default=0.0)
         views: Counter[str] = Counter()
         for answer in answers:
             views.update(answer.views)

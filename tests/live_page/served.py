@@ -24,9 +24,13 @@ from .project import PAGE, SETTINGS
 class Town:
     """A served site."""
 
-    def __init__(self, server: Gunicorn, redis: Redis, sessions: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, server: Gunicorn, redis: Redis, sessions: dict[str, str], log: Path, environment: dict[str, str]
+    ) -> None:
         self.server = server
         self.redis = redis
+        self.environment = environment
+        """That of a process of the same project."""
         self.sessions = sessions
         self._log = log
 
@@ -74,4 +78,4 @@ def town(directory: Path, workers: int = 2, **more: Any) -> Iterator[Town]:
         made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=deadline(60))
         assert made.returncode == 0, made.stderr
         server = stack.enter_context(serving(directory, "--graceful-timeout", "4", settings=settings, workers=workers))
-        yield Town(server, redis, json.loads(made.stdout), directory / "log")
+        yield Town(server, redis, json.loads(made.stdout), directory / "log", env)

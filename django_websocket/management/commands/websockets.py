@@ -1,4 +1,4 @@
-"""``manage.py websockets``: the URL patterns that take websockets, and on what terms."""
+"""``manage.py websockets``: the URL patterns that take websockets, and on what terms; or those that are open."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from ...endpoints import Endpoint, list_endpoints
+from ..live_listing import as_json, as_text
 
 
 class Command(BaseCommand):
@@ -18,9 +19,16 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Write a list of JSON objects.")
+        parser.add_argument(
+            "--json", action="store_true", help="Write JSON objects: a list, or one in each line (--live)."
+        )
+        parser.add_argument("--live", action="store_true", help="List the open websockets of all processes instead.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["live"]:
+            for line in as_json() if options["json"] else as_text():
+                self.stdout.write(line)
+            return
         endpoints = list(list_endpoints())
         if options["json"]:
             self.stdout.write(json.dumps([asdict(endpoint) for endpoint in endpoints], indent=2))

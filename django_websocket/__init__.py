@@ -31,7 +31,7 @@ Where things are:
 * ``protocol/``: RFC 6455 and RFC 7692 without I/O. ``close_codes``, ``exceptions``: what can go wrong.
 * ``channel``: the interface a server implements. ``driver``, ``waiter``, ``outbox``, ``pacing``: everything between the
   protocol and a channel. ``driver`` sends replies and pings, runs the closing handshake and enforces all limits in
-  bytes; ``pacing`` limits how fast compressed messages are inflated, in slices that ``serving/sockets/turns`` spreads
+  bytes; ``pacing`` limits how fast compressed messages are inflated, in slices that ``serving/green/turns`` spreads
   over the hub's turns.
 * ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, ``keepalive`` (pings), the
   server.

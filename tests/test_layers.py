@@ -217,7 +217,7 @@ def test_every_module_has_a_layer() -> None:
         ("serving.green.mailbox", "from ..process.server import Server"),
         ("serving.http.connection", "from ..process.server import Server"),
         ("serving.http.connection", "from ..sockets.channel import EventletChannel"),
-        ("serving.sockets.turns", "from ..http.stream import Stream"),
+        ("serving.green.turns", "from ..http.stream import Stream"),
         ("serving.process.site", "from ..runserver import reloading"),
         ("websocket", "def wait():\n    from eventlet import sleep"),
         ("websocket", "from . import decorators"),

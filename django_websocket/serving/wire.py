@@ -28,6 +28,9 @@ FILL_SIZE = 64 * 1024
 RECORD_SIZE = 16 * 1024
 """Maximum bytes of data in a TLS record (RFC 8446, section 5.1)."""
 
+MAX_RECORDS = 64
+"""Records that one call reads: they may hold a byte each."""
+
 SEND_SIZE = 4 * RECORD_SIZE
 """Bytes that are encrypted at a time."""
 
@@ -195,7 +198,7 @@ class TLSWire(Wire):
         parts = [data]
         left = size - len(data)
         try:
-            while data and left > 0 and self._incoming.pending:
+            while data and left > 0 and self._incoming.pending and len(parts) < MAX_RECORDS:
                 data = self._tls.read(min(left, RECORD_SIZE))
                 parts.append(data)
                 left -= len(data)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -86,6 +87,36 @@ def test_a_handshake_in_many_pieces(secure: Served) -> None:
     while data := tls.read(65536):
         answer += data
     assert answer.endswith(b"ok")
+
+
+def test_handshakes_take_turns(certificate: Path, tmp_path: Path) -> None:
+    """Here, one step in each turn of the hub."""
+    constants = {"green.turns.TURN_SECONDS": 0}
+    with serve(tmp_path / "log", certificate=str(certificate), constants=constants) as served:
+        socks = [plain(served) for _ in range(50)]
+        for sock in socks[::7]:
+            sock.sendall(b"\x16")  # and then nothing
+        with ThreadPoolExecutor(10) as threads:
+            wrapped = list(threads.map(wrap, [sock for number, sock in enumerate(socks) if number % 7]))
+        for secure in wrapped:
+            with secure:
+                secure.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert read_all(secure).endswith(b"ok")
+        for sock in socks:
+            sock.close()
+        assert "Traceback" not in served.log()
+
+
+def wrap(sock: socket.socket) -> ssl.SSLSocket:
+    return client_context().wrap_socket(sock, server_hostname="localhost")
+
+
+def test_tiny_records(secure: Served) -> None:
+    """A request of which each byte is a record."""
+    with wrap(plain(secure)) as client:
+        for byte in b"GET / HTTP/1.0\r\nX: " + b"y" * 2000 + b"\r\n\r\n":
+            client.send(bytes([byte]))
+        assert read_all(client).endswith(b"ok")
 
 
 def test_too_many_connections_are_told_so(certificate: Path, tmp_path: Path) -> None:

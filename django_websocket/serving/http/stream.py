@@ -9,6 +9,7 @@ from greenlet import getcurrent
 
 from ..green import eventlet
 from ..green.stalls import meter_of
+from ..green.turns import turns_of
 from ..wire import TLSWire, Wire
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ FAIR_SHARE = 1024 * 1024
 
 FAIR_RECEIVE = 64 * 1024
 """Bytes that a connection may receive without blocking before it yields. Less, since they are parsed, too."""
+
+
+LEAST_COST = 1024
+"""Bytes that a call counts for at the least: over TLS, a byte may come in a record of its own."""
 
 
 class Disconnected(ConnectionResetError):
@@ -68,12 +73,29 @@ class Stream:
         deadline = self.clock() + timeout
         self.wire = wire
         while True:
+            # A step may take a millisecond, and thousands of clients may come at once.
+            self._take_turn()
             try:
                 wire.shake_hands()
                 return
             except (BlockingIOError, InterruptedError):
                 is_writing = wire.has_unsent
                 self._wait(self._left(deadline), read=not is_writing, write=is_writing)
+
+    def _take_turn(self) -> None:
+        """Let everything else that is ready run first, and then no more at a time than :data:`.TURN_SECONDS` allow."""
+        hub = eventlet.hubs.get_hub()
+        current, waits = getcurrent(), True
+
+        def resume() -> None:
+            if waits:
+                current.switch()
+
+        turns_of(hub).append(resume)
+        try:
+            hub.switch()
+        finally:
+            waits = False  # it may be killed meanwhile
 
     def _left(self, deadline: float) -> float:
         """Return the seconds until ``deadline``; raises TimeoutError if there are none."""
@@ -96,7 +118,7 @@ class Stream:
             if not wait_first or self.wire.has_pending:
                 try:
                     data = self.wire.receive(size)
-                    self._received_since_yield += weight * len(data)
+                    self._received_since_yield += weight * max(len(data), LEAST_COST)
                     return data
                 except (BlockingIOError, InterruptedError):
                     pass

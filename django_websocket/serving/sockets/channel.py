@@ -19,8 +19,8 @@ from ...channel import Timer
 from ..green import eventlet, hub_thread
 from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
+from ..green.turns import turns_of
 from ..wire import TLSWire, Wire
-from .turns import turns_of
 
 __all__ = ["EventletChannel"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from django_websocket.serving.green.turns import TURN_SECONDS, Turns, turns_of
 from django_websocket.serving.patch import eventlet
-from django_websocket.serving.sockets.turns import TURN_SECONDS, Turns, turns_of
 
 
 class Hub:

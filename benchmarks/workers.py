@@ -22,7 +22,8 @@ from .processes import Failure, cores, end_with_us, free_port, running
 from .procfs import session_pids
 from .rounds import load
 
-ROUNDS = 7
+ROUNDS = 5
+SERVER_CORE, LOAD_CORE = cores()
 SOCKETS = 1000
 WORKER = "django_websocket.serving.gunicorn.EventletWorker"
 
@@ -35,7 +36,7 @@ JOBS = {
 
 @contextmanager
 def _gunicorn(workers: int) -> Iterator[tuple[int, int]]:
-    """Its port and session. The second worker has the load generator's core, and shares it."""
+    """Its port and session. All of it has one core, so that one worker and two compete for the same."""
     port = free_port()
     command = [
         *(str(VENV / "bin" / "gunicorn"), "benchmarks.project.wsgi_ours", "-k", WORKER, "-w", str(workers)),
@@ -43,10 +44,7 @@ def _gunicorn(workers: int) -> Iterator[tuple[int, int]]:
         *("--worker-connections", "19000"),
     ]
     environment = {"DJANGO_SETTINGS_MODULE": "benchmarks.project.settings_ours"}
-    with running(command, port, cores()[0], environment=environment) as session:
-        others = [pid for pid in session_pids(session) if pid != session]
-        for pid, core in zip(others, cores(), strict=False):
-            os.sched_setaffinity(pid, {core})
+    with running(command, port, SERVER_CORE, environment=environment) as session:
         yield port, session
 
 
@@ -74,16 +72,19 @@ def _descriptors(pid: int) -> int:
 def main() -> None:
     """Measure in turn, and print."""
     end_with_us()
+    # None of the workers shares its core with the clients of _share().
+    os.sched_setaffinity(0, {LOAD_CORE})
     found: dict[tuple[str, int], list[float]] = {}
     shares = []
     for number in range(ROUNDS):
         for workers in (1, 2) if number % 2 else (2, 1):
             with _gunicorn(workers) as (port, session):
                 for name, job in JOBS.items():
-                    sample = load(replace(job, port=port, session=session))
+                    # So that each worker has as many: it serves them in batches.
+                    sample = load(replace(job, port=port, session=session, clients=workers * job.clients))
                     found.setdefault((name, workers), []).append(sample["cpu_us"])
-                if workers == 2:
-                    shares.append(_share(port, session))
+                    if workers == 2 and name == "echo":  # when both are there, and before the storm
+                        shares.append(_share(port, session))
     for name in JOBS:
         one, two = (statistics.median(found[name, workers]) for workers in (1, 2))
         print(f"{name}: {one:.1f} us of CPU with one worker, {two:.1f} with two: {two / one:.2f}")

@@ -12,13 +12,11 @@ from pathlib import Path
 from django.conf import settings
 
 from ...conf import get_setting
+from ..process.worker import GRACE_SECONDS
 
 __all__ = ["gunicorn_command"]
 
 WORKER = "django_websocket.serving.gunicorn.EventletWorker"
-
-GRACE_SECONDS = 2
-"""What the worker needs beyond its drain; see :data:`..process.worker.GRACE_SECONDS`."""
 
 
 def gunicorn_command(
@@ -33,7 +31,7 @@ def gunicorn_command(
     command += ["--pythonpath", str(Path(sys.argv[0]).resolve().parent), "--access-logfile", "-"]
     drain = get_setting("WEBSOCKET_DRAIN_TIMEOUT")
     if drain is not None:
-        command += ["--graceful-timeout", str(round(drain) + GRACE_SECONDS)]
+        command += ["--graceful-timeout", str(round(drain + GRACE_SECONDS))]
     if address.startswith("unix:"):
         command += ["--umask", oct(_umask() if socket_mode is None else 0o777 & ~socket_mode)]
     if certificate is not None:

@@ -16,19 +16,24 @@ const isOffline = (url) => navigator.onLine === false && !/^(localhost|127\.[\d.
 
 const sizeOf = (data) => data.byteLength ?? data.size ?? String(data).length;
 
-const POSITION = /^([0-9a-z]+)\.(\d+)$/;
-
-function parseEnvelope(text) {
-  try {
-    const envelope = JSON.parse(text);
-    if (typeof envelope.group === "string" && ("message" in envelope || "bytes" in envelope)) return envelope;
-  } catch {
-    // Then it is none.
-  }
-  return {};
-}
+const POSITION = /^[0-9a-z]+\.\d+$/;
 
 const decodeBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer;
+
+/** What is in the envelope of a group, if `text` is one. */
+function parseEnvelope(text, resumes, isStream) {
+  try {
+    const { group, position = null, message, bytes } = JSON.parse(text);
+    const data = bytes === undefined ? message : decodeBase64(bytes);
+    const isEnvelope =
+      position === null
+        ? isStream && bytes !== undefined
+        : resumes && typeof position === "string" && POSITION.test(position);
+    if (isEnvelope && typeof group === "string" && data !== undefined) return { group, position, data };
+  } catch {
+    // It is something else.
+  }
+}
 
 class Connection extends EventTarget {
   state = "closed";
@@ -165,20 +170,17 @@ class Connection extends EventTarget {
     link.heard = true;
     const resumes = this.#since != null;
     const isStream = link.kind === "eventStream";
-    const { group, position, message, bytes } = resumes || isStream ? parseEnvelope(data) : {};
-    const [, epoch, number] = POSITION.exec(position) ?? [];
-    const isUnpacked = epoch ? resumes : isStream && bytes != null;
-    if (isUnpacked) data = bytes == null ? message : decodeBase64(bytes);
-    if (isUnpacked && epoch) {
+    const envelope = resumes || isStream ? parseEnvelope(data, resumes, isStream) : undefined;
+    const { group, position } = envelope ?? { group: null, position: null };
+    if (position) {
+      const [epoch, number] = position.split(".");
       const last = this.#positions.get(group);
       if (last?.epoch === epoch && +number <= last.number) return;
       this.#positions.set(group, { epoch, number: +number });
       this.#since = position;
     }
-    const event = new MessageEvent("message", { data, origin, lastEventId: isUnpacked ? position : "" });
-    event.group = isUnpacked ? group : null;
-    event.position = (isUnpacked && position) || null;
-    this.dispatchEvent(event);
+    const init = { data: envelope ? envelope.data : data, origin, lastEventId: position ?? "" };
+    this.dispatchEvent(Object.assign(new MessageEvent("message", init), { group, position }));
   }
 
   #lose(lost, code, reason) {

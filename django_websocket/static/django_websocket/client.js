@@ -39,6 +39,7 @@ class Connection extends EventTarget {
   state = "closed";
   transport = null;
   attempts = 0;
+  lastClose = null;
   #url;
   #options;
   #since;
@@ -186,6 +187,7 @@ class Connection extends EventTarget {
   #lose(lost, code, reason) {
     if (lost !== this.#link && lost !== this.#attempt) return;
     lost.native?.close();
+    if (code) this.lastClose = { code, reason };
     if (lost === this.#attempt) this.#attempt = null;
     else this.#link = null;
     if (FINAL_CODES.includes(code) || this.#options.finalCodes?.includes(code)) return this.#end(code, reason);

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import SlugConverter
 
 from .pages import account, board, broadcast, chat, echo, events, home, lower_case, poll, restart, ticker
+
+
+class RoomConverter(SlugConverter):
+    """Part of a group's name, which may not be longer than 200."""
+
+    regex = "[-a-zA-Z0-9_]{1,50}"
+
+
+register_converter(RoomConverter, "room")
 
 LOGIN = {"title": "Log in"}
 
@@ -20,8 +30,8 @@ urlpatterns = [
     path("broadcast/", broadcast.broadcast, name="broadcast-socket"),
     path("broadcast/page/", broadcast.page, name="broadcast"),
     path("chat/", chat.page, name="chat"),
-    path("chat/<slug:room>/", chat.page, name="room"),
-    path("chat/<slug:room>/socket/", chat.socket, name="room-socket"),
+    path("chat/<room:room>/", chat.page, name="chat"),
+    path("chat/<room:room>/socket/", chat.socket, name="chat-socket"),
     path("ticker/", ticker.page, name="ticker"),
     path("ticker/publish/", ticker.publish_with_token, name="ticker-publish"),
     path("ticker/socket/", ticker.socket, name="ticker-socket"),

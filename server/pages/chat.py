@@ -14,12 +14,14 @@ def page(request, room="lobby"):
 @login_required
 @require_websocket(max_message_size=8000, rate="10/s")
 def socket(request, room):
-    """Messages go from the group to the browsers; this view only takes what its own browser says."""
-    websocket, group, name = request.websocket, Group(f"chat.{room}"), request.user.get_username()
+    """The group sends to the browsers; this view takes what its own browser says."""
+    websocket, group = request.websocket, Group(f"chat.{room}")
+    name, since = request.user.get_username(), request.GET.get("since", "0")
     with group.subscribe(presence=True, messages=False) as comings_and_goings:
-        websocket.join(group, info={"name": name}, since=request.GET.get("since", "0"))
+        websocket.join(group, info={"name": name}, since=since)
         while True:
-            websocket.send_json({"here": sorted({member["name"] for member in group.members()})})
+            names = {member["name"] for member in group.members()}
+            websocket.send_json({"here": sorted(names)})
             source, message = wait_any(websocket, comings_and_goings)
             while source is websocket and message is not None:
                 group.send_json({"name": name, "text": str(message)[:2000]})

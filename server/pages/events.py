@@ -9,7 +9,7 @@ from django_websocket import Group, require_websocket
 
 def page(request):
     if request.method == "POST":
-        Group("events").send(f"The server's clock says {timezone.now():%H:%M:%S.%f}.")
+        Group("events").send(f"The server's clock says {timezone.now():%H:%M:%S}.")
         return HttpResponse(status=204)
     return render(request, "pages/events.html")
 

@@ -1,4 +1,4 @@
-"""A vote is saved, and the new result is rendered once and sent to every open page."""
+"""A vote is saved, and the result is rendered once and sent to every open page."""
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -26,7 +26,9 @@ def page(request):
         choice = get_object_or_404(Choice, label=request.POST.get("choice"))
         Choice.objects.filter(pk=choice.pk).update(votes=F("votes") + 1)
         transaction.on_commit(push)  # rendered when the vote counts, and not before
-        return HttpResponse(status=204) if "HX-Request" in request.headers else redirect("poll")
+        if "HX-Request" in request.headers:
+            return HttpResponse(status=204)
+        return redirect("poll")
     return render(request, "pages/poll.html", results())
 
 

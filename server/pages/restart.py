@@ -15,7 +15,7 @@ def page(request):
 
 @require_websocket(max_message_size=100, rate="10/s")
 def socket(request):
-    """Each message says that somebody has pressed the button; what it says is of no interest."""
+    """A message says that somebody has pressed the button, whatever else it says."""
     websocket, group = request.websocket, Group("restart")
     joined = websocket.join(group, since=request.GET.get("since", "0"))
     websocket.send_json({"started": STARTED, "complete": joined.complete})

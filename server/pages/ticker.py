@@ -1,4 +1,4 @@
-"""Headlines that are published over plain HTTP, or from the shell, and pushed to every open page."""
+"""Headlines are published over HTTP, or from the shell, and pushed to every page."""
 
 from django import forms
 from django.conf import settings
@@ -24,25 +24,27 @@ def publish(text):
 
 def page(request):
     """Everybody may read; who is logged in may publish."""
-    form = HeadlineForm(request.POST or None)
+    user, form = request.user, HeadlineForm(request.POST or None)
     if request.method == "POST":
-        if not request.user.is_authenticated:
+        if not user.is_authenticated:
             raise PermissionDenied
         if form.is_valid():
             publish(form.cleaned_data["text"])
             return redirect("ticker")
+    token = signing.dumps(user.pk, salt="ticker") if user.is_authenticated else None
     shared = "LOCATION" in settings.WEBSOCKET_GROUPS
-    token = signing.dumps(request.user.pk, salt="ticker") if request.user.is_authenticated else None
-    return render(request, "pages/ticker.html", {"form": form, "shared": shared, "token": token})
+    context = {"form": form, "token": token, "shared": shared}
+    return render(request, "pages/ticker.html", context)
 
 
 @csrf_exempt  # a cookie opens nothing here: the token does
 @require_POST
 def publish_with_token(request):
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     try:
-        signing.loads(request.headers.get("Authorization", "").removeprefix("Bearer "), salt="ticker", max_age=3600)
+        signing.loads(token, salt="ticker", max_age=3600)
     except signing.BadSignature:
-        return HttpResponse("This takes the token of the page, for an hour.\n", status=401, content_type="text/plain")
+        return JsonResponse({"token": ["It is wrong, or too old."]}, status=401)
     form = HeadlineForm(request.POST)
     if not form.is_valid():
         return JsonResponse(form.errors, status=400)
@@ -53,4 +55,4 @@ def publish_with_token(request):
 @require_websocket
 def socket(request):
     request.websocket.join("ticker", since=request.GET.get("since", "0"))
-    request.websocket.wait()  # until it is closed: the group sends, and the page has nothing to say
+    request.websocket.wait()  # until it is closed: the page has nothing to say

@@ -41,8 +41,8 @@ export interface Connection extends EventTarget {
   readonly transport: "websocket" | "eventStream" | null;
   /** How many attempts in a row have failed, or were lost within ten seconds. */
   readonly attempts: number;
-  /** How the last connection or attempt ended; null before. A code without a reason is 1006: nobody said goodbye. */
-  readonly lastClose: { readonly code: number; readonly reason?: string } | null;
+  /** The close code with which the last connection or attempt ended, 1006 if nobody said goodbye; null before. */
+  readonly code: number | null;
 
   /** Throws an InvalidStateError if it can't, and a QuotaExceededError if too much is queued. */
   send(data: Sendable): void;

@@ -22,5 +22,5 @@ PAGES = (
     Page("board", "Drawing board", "Binary messages, as fast as your hand; their rate and latency beside it."),
     Page("poll", "Poll with htmx", "A vote is saved, and a template rendered for everybody. No JavaScript to write."),
     Page("events", "Server-sent events", "The same group over a websocket and over a plain HTTP response."),
-    Page("restart", "Restart", "Stop the server and start it again: the page comes back, and has missed nothing."),
+    Page("restart", "Restart", "Stop the server and start it again: the page comes back and asks what it missed."),
 )

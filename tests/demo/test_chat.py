@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from websockets.exceptions import InvalidStatus
+
 from tests.browser import Page, chromium
+from tests.management.projects import RunningServer
 
 from .served import Section, as_javascript, sign_up
 
@@ -47,13 +51,13 @@ def test_logging_out_in_another_tab(browser: str, origin: str) -> None:
         tab.wait_for("location.pathname === '/login/' && location.search === '?next=/chat/'")
 
 
-def test_only_for_people_with_a_name(page: Page, origin: str) -> None:
+def test_only_for_people_with_a_name(page: Page, server: RunningServer, origin: str) -> None:
     page.run(f"location.href = '{origin}/chat/lobby/'")
     page.wait_for("location.pathname === '/login/' && document.readyState === 'complete'")
-    path = "/chat/lobby/socket/"
-    assert page.run(f"fetch('{path}', {{headers: {{}}, redirect: 'manual'}}).then((answer) => answer.type)") == (
-        "opaqueredirect"
-    )
+    with pytest.raises(InvalidStatus) as refused, server.connect("/chat/lobby/socket/"):
+        pass
+    assert refused.value.response.status_code == 403
+    assert server.get(f"/chat/{'x' * 51}/")[0] == 404
 
 
 def speak(tab: Page, text: str) -> None:

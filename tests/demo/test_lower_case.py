@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.browser import Page
-from tests.management.projects import RunningServer
 
 from .served import Section
 
@@ -17,7 +16,7 @@ def test_both_ways(page: Page, origin: str) -> None:
     section.wait_for_log("sent GET LOUD", "received loud")
 
 
-def test_no_page_is_made_of_what_is_asked(server: RunningServer, page: Page, origin: str) -> None:
+def test_no_page_is_made_of_what_is_asked(page: Page, origin: str) -> None:
     page.open(f"{origin}/lower-case/?message=%3Cscript%3Edocument.title=1%3C/script%3E")
     assert page.run("document.contentType") == "text/plain"
     assert page.run("document.title") == ""

@@ -48,6 +48,7 @@ class TestProject:
         with running([*MANAGE_WS, "runwsserver", "--noreload", "0"], tmp_path, env) as server:
             server.wait_until_serving()
             assert server.get("/lower-case/?message=ABC") == (200, "abc")
+            assert server.get("/")[0] == 200
             assert server.get("/static/admin/css/base.css")[0] == 404
             with server.connect("/echo-once/") as client:
                 client.send("hello")

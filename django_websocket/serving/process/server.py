@@ -333,6 +333,9 @@ class Server(SocketObserver):
     # Accepting
 
     def _take(self, sock: socket.socket, address: Any, environ: dict[str, Any]) -> None:
+        if self.admission is not None and address and self.admission.shuts_out(address[0]):
+            sock.close()
+            return
         if self._open >= self.max_connections:
             self._refuse(sock)
             return

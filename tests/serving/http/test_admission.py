@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from django_websocket.quiet_log import quiet_log
 from django_websocket.rates import Amount
 from django_websocket.serving.http.admission import Admission
 from django_websocket.serving.http.head import Head, approve_head
-from tests.deadlines import wait_until
+from tests.deadlines import deadline, wait_until
 from tests.site.running import Site, serve_site
 
 
@@ -45,6 +46,54 @@ def test_an_address_begins_so_many() -> None:
     refusal = gate.refuse(head(), "203.0.113.7")
     assert refusal is not None
     assert refusal.retry_after == 5
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_address_that_goes_on_is_shut_out_for_a_second() -> None:
+    clock = Clock()
+    gate = Admission(Amount(2, 10.0), parse_networks(["10.0.0.1"]), clock)
+    assert statuses(gate, "203.0.113.7", *[head()] * 12) == [101, 101] + [429] * 10
+    assert not gate.shuts_out("203.0.113.7"), "so many get an answer"
+    assert statuses(gate, "203.0.113.7", head()) == [429]
+    assert gate.shuts_out("203.0.113.7")
+    assert not gate.shuts_out("203.0.113.8")
+    clock.now += 0.99
+    assert gate.shuts_out("203.0.113.7")
+    clock.now += 0.01
+    assert not gate.shuts_out("203.0.113.7")
+
+
+def test_the_whole_network_is_shut_out() -> None:
+    gate = admission()
+    statuses(gate, "2001:db8::1", *[head()] * 13)
+    assert gate.shuts_out("2001:db8::2")
+    assert not gate.shuts_out("2001:db8:0:1::1")
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", ""])
+def test_a_proxy_is_never_shut_out(peer: str) -> None:
+    gate = admission("10.0.0.1")
+    assert statuses(gate, peer, *[head("X-Forwarded-For: 203.0.113.7")] * 50)[2:] == [429] * 48
+    assert not gate.shuts_out(peer)
+    statuses(gate, peer, *[head()] * 50)
+    assert not gate.shuts_out(peer), "though it begins handshakes of its own"
+
+
+def test_who_was_shut_out_is_forgotten() -> None:
+    clock = Clock()
+    gate = Admission(Amount(1, 1.0), (), clock)
+    for number in range(3):
+        statuses(gate, f"203.0.113.{number}", *[head()] * 12)
+    assert len(gate._shut_out) == 3
+    clock.now += 5
+    statuses(gate, "203.0.113.9", *[head()] * 12)
+    assert list(gate._shut_out) == ["203.0.113.9"]
 
 
 def test_a_network_of_64_bits_counts_as_one() -> None:
@@ -97,7 +146,7 @@ def test_a_server_refuses_before_anything_runs(site: Site) -> None:
             pass
     site.journal()
     site.take_log("INFO")
-    answers = [site.shake_hands("/common/echo/") for _ in range(20)]
+    answers = [site.shake_hands("/common/echo/") for _ in range(10)]
     assert {answer.status for answer in answers} == {429}
     assert 1100 < int(answers[-1].headers["Retry-After"]) <= 1200
     assert answers[-1].headers["Connection"] == "close"
@@ -108,14 +157,14 @@ def test_a_server_refuses_before_anything_runs(site: Site) -> None:
     def is_logged() -> bool:
         for level in ("INFO", "WARNING"):
             log.extend((entry["logger"], entry["message"]) for entry in site.take_log(level))
-        return len(log) >= 20
+        return len(log) >= 10
 
     wait_until(is_logged, 5, "each is told")
-    assert [message for name, message in log if name == "tests.refusals"] == ["handshake_rate 429 None"] * 20
+    assert [message for name, message in log if name == "tests.refusals"] == ["handshake_rate 429 None"] * 10
 
 
 def test_the_log_says_so_once(site: Site) -> None:
-    for _ in range(30):
+    for _ in range(12):
         site.shake_hands("/common/echo/")
     log: list[str] = []
 
@@ -125,3 +174,28 @@ def test_the_log_says_so_once(site: Site) -> None:
 
     wait_until(is_logged, 10)
     assert log == ["Refused a handshake of address 127.0.0.1, which begins too many (429)"]
+
+
+def test_a_flood_is_closed_unread(site: Site) -> None:
+    request = b"GET /common/echo/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n"
+    answers: list[bytes] = []
+
+    def is_shut_out() -> bool:
+        with socket.create_connection(("127.0.0.1", site.port), deadline(10), ("127.0.0.9", 0)) as sock:
+            try:
+                sock.sendall(request)
+                answers.append(sock.recv(100)[9:12])
+            except (BrokenPipeError, ConnectionResetError):
+                answers.append(b"")
+        return answers[-1] == b""
+
+    wait_until(is_shut_out, 10, "it goes on")
+    assert answers.count(b"429") >= 10
+    assert site.ask("/common/plain/").status == 200, "others are served"
+    messages: list[str] = []
+
+    def is_logged() -> bool:
+        messages.extend(entry["message"] for entry in site.take_log("WARNING"))
+        return "Closed a connection of address 127.0.0.9 unread: it goes on beginning handshakes" in messages
+
+    wait_until(is_logged, 10)

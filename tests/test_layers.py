@@ -47,6 +47,7 @@ LAYERS = [
     "rated_driver",
     "handover",
     "endless_loops",
+    "visitor",
     "websocket",
     "refusals",
     "redirects",

@@ -58,6 +58,7 @@ LAYERS = [
     "request",
     "groups",
     "connection_limits",
+    "hub_lag",
     "access_log",
     "metrics",
     "tracing",

@@ -83,7 +83,7 @@ def check_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     try:
         load_backend(GroupsConfig.of(setting))
     except ImproperlyConfigured as error:
-        return [Error(f"{error}.", hint="See docs/groups.rst.", id="django_websocket.E004")]
+        return [Error(f"{error}.", hint="See docs/howto/groups.rst.", id="django_websocket.E004")]
     return []
 
 

@@ -68,6 +68,7 @@ LAYERS = [
     "endpoints",
     "__init__",
     "live_page",
+    "findings",
     "checks",
     "deployment_checks",
     "apps",

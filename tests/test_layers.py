@@ -67,6 +67,7 @@ LAYERS = [
     "middleware",
     "endpoints",
     "__init__",
+    "templatetags",
     "live_page",
     "findings",
     "checks",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests.groups.redis_servers import Redis, redis_server
 
 from .pages import Modules
 
@@ -25,3 +28,10 @@ def project(settings: Any) -> Any:
     ]
     settings.LOGIN_URL = "/login/"
     return settings
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis of the module's own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 import unittest
@@ -12,9 +13,15 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, missing
 
 BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n((?:\1 +:.*\n)*)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+
+
+def require(module: str) -> None:
+    """Skip the test, or fail it, unless ``module`` is installed."""
+    if importlib.util.find_spec(module) is None:
+        missing(module)
 
 
 class Block(NamedTuple):

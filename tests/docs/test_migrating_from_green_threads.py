@@ -52,7 +52,7 @@ def test_what_dwebsocket_did_otherwise(modules: Modules, ws_client: WebSocketCli
     """Names of the page that are ours."""
 
     @require_websocket
-    def view(request: Any) -> None:
+    def view(request: Any) -> Any:
         with pytest.raises(TimeoutError):
             request.websocket.wait(timeout=5)
         request.websocket.close()

@@ -66,6 +66,7 @@ LAYERS = [
     "endpoints",
     "__init__",
     "live_page",
+    "findings",
     "checks",
     "deployment_checks",
     "apps",

@@ -1,4 +1,4 @@
-"""The live page: the open websockets of all processes, in Django's admin. See docs/live-page.rst.
+"""The live page: the open websockets of all processes, in Django's admin. See docs/howto/live-page.rst.
 
 A Django application of its own, so that projects without it have neither its model nor its migration.
 

@@ -1,4 +1,4 @@
-"""``docs/groups.rst``: its code runs, and its envelope is the one that is sent."""
+"""``docs/howto/groups.rst``: its code runs, and its envelope is the one that is sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django_websocket.groups.message import TEXT, GroupMessage
 from django_websocket.groups.position import Position
 from tests.conftest import ROOT, code_blocks
 
-PAGE = ROOT / "docs" / "groups.rst"
+PAGE = ROOT / "docs" / "howto" / "groups.rst"
 
 
 def test_code() -> None:

@@ -1,4 +1,4 @@
-"""docs/metrics.rst and the dashboard know all metrics, and no others."""
+"""docs/howto/metrics.rst and the dashboard know all metrics, and no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.site.running import serve_site
 from .load import SETTINGS, load
 from .scraped import Scraped
 
-DOCUMENT = ROOT / "docs" / "metrics.rst"
+DOCUMENT = ROOT / "docs" / "howto" / "metrics.rst"
 DASHBOARD = ROOT / "server" / "deploy" / "grafana-dashboard.json"
 
 

@@ -24,7 +24,7 @@ class Project:
         file = self.directory / path
         for parent in file.relative_to(self.directory).parents:
             if parent.name:
-                (self.directory / parent).mkdir(exist_ok=True)
+                (self.directory / parent).mkdir(parents=True, exist_ok=True)
                 (self.directory / parent / "__init__.py").touch()
         file.write_text(code)
 

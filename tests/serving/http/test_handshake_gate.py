@@ -11,7 +11,7 @@ import pytest
 from django_websocket.addresses import parse_networks
 from django_websocket.quiet_log import quiet_log
 from django_websocket.rates import Amount
-from django_websocket.serving.http.admission import Admission
+from django_websocket.serving.http.handshake_gate import HandshakeGate
 from django_websocket.serving.http.head import Head, approve_head
 from tests.deadlines import deadline, wait_until
 from tests.site.running import Site, serve_site
@@ -30,17 +30,17 @@ def head(*headers: str, upgrade: str = "Upgrade: websocket") -> Head:
     return approved
 
 
-def admission(*trusted: str) -> Admission:
-    return Admission(Amount(2, 10.0), parse_networks(trusted), lambda: 1000.0)
+def make_gate(*trusted: str) -> HandshakeGate:
+    return HandshakeGate(Amount(2, 10.0), parse_networks(trusted), lambda: 1000.0)
 
 
-def statuses(admission: Admission, peer: str, *heads: Head) -> list[int]:
-    refusals = [admission.refuse(head, peer) for head in heads]
+def statuses(gate: HandshakeGate, peer: str, *heads: Head) -> list[int]:
+    refusals = [gate.refuse(head, peer) for head in heads]
     return [101 if refusal is None else refusal.status for refusal in refusals]
 
 
 def test_an_address_begins_so_many() -> None:
-    gate = admission()
+    gate = make_gate()
     assert statuses(gate, "203.0.113.7", *[head()] * 4) == [101, 101, 429, 429]
     assert statuses(gate, "203.0.113.8", head()) == [101]
     refusal = gate.refuse(head(), "203.0.113.7")
@@ -57,7 +57,7 @@ class Clock:
 
 def test_an_address_that_goes_on_is_shut_out_for_a_second() -> None:
     clock = Clock()
-    gate = Admission(Amount(2, 10.0), parse_networks(["10.0.0.1"]), clock)
+    gate = HandshakeGate(Amount(2, 10.0), parse_networks(["10.0.0.1"]), clock)
     assert statuses(gate, "203.0.113.7", *[head()] * 12) == [101, 101] + [429] * 10
     assert not gate.shuts_out("203.0.113.7"), "so many get an answer"
     assert statuses(gate, "203.0.113.7", head()) == [429]
@@ -70,7 +70,7 @@ def test_an_address_that_goes_on_is_shut_out_for_a_second() -> None:
 
 
 def test_the_whole_network_is_shut_out() -> None:
-    gate = admission()
+    gate = make_gate()
     statuses(gate, "2001:db8::1", *[head()] * 13)
     assert gate.shuts_out("2001:db8::2")
     assert not gate.shuts_out("2001:db8:0:1::1")
@@ -78,7 +78,7 @@ def test_the_whole_network_is_shut_out() -> None:
 
 @pytest.mark.parametrize("peer", ["10.0.0.1", ""])
 def test_a_proxy_is_never_shut_out(peer: str) -> None:
-    gate = admission("10.0.0.1")
+    gate = make_gate("10.0.0.1")
     assert statuses(gate, peer, *[head("X-Forwarded-For: 203.0.113.7")] * 50)[2:] == [429] * 48
     assert not gate.shuts_out(peer)
     statuses(gate, peer, *[head()] * 50)
@@ -87,7 +87,7 @@ def test_a_proxy_is_never_shut_out(peer: str) -> None:
 
 def test_who_was_shut_out_is_forgotten() -> None:
     clock = Clock()
-    gate = Admission(Amount(1, 1.0), (), clock)
+    gate = HandshakeGate(Amount(1, 1.0), (), clock)
     for number in range(3):
         statuses(gate, f"203.0.113.{number}", *[head()] * 12)
     assert len(gate._shut_out) == 3
@@ -97,7 +97,7 @@ def test_who_was_shut_out_is_forgotten() -> None:
 
 
 def test_a_network_of_64_bits_counts_as_one() -> None:
-    gate = admission()
+    gate = make_gate()
     assert statuses(gate, "2001:db8::1", head()) == [101]
     assert statuses(gate, "2001:db8::2", head()) == [101]
     assert statuses(gate, "2001:db8::3", head()) == [429]
@@ -106,29 +106,29 @@ def test_a_network_of_64_bits_counts_as_one() -> None:
 
 def test_other_requests_are_not_counted() -> None:
     page = head(upgrade="Accept: text/html")
-    assert statuses(admission(), "203.0.113.7", *[page] * 5, head(), head(), page, head()) == [101] * 8 + [429]
+    assert statuses(make_gate(), "203.0.113.7", *[page] * 5, head(), head(), page, head()) == [101] * 8 + [429]
 
 
 def test_a_handshake_without_upgrade_counts() -> None:
     stripped = head("Sec-WebSocket-Key: x", upgrade="Accept: text/html")
-    assert statuses(admission(), "203.0.113.7", stripped, stripped, stripped) == [101, 101, 429]
+    assert statuses(make_gate(), "203.0.113.7", stripped, stripped, stripped) == [101, 101, 429]
 
 
 def test_what_the_client_says_of_itself_is_no_matter() -> None:
     forged = [head(f"X-Forwarded-For: 198.51.100.{number}") for number in range(4)]
-    assert statuses(admission("10.0.0.1"), "203.0.113.7", *forged) == [101, 101, 429, 429]
+    assert statuses(make_gate("10.0.0.1"), "203.0.113.7", *forged) == [101, 101, 429, 429]
     forged = [head(f"X-Forwarded-For: 198.51.100.{number}", "X-Forwarded-For: 203.0.113.7") for number in range(4)]
-    assert statuses(admission("10.0.0.1"), "10.0.0.1", *forged) == [101, 101, 429, 429]
-    assert statuses(admission(), "", *forged) == [101, 101, 429, 429]
+    assert statuses(make_gate("10.0.0.1"), "10.0.0.1", *forged) == [101, 101, 429, 429]
+    assert statuses(make_gate(), "", *forged) == [101, 101, 429, 429]
 
 
 def test_behind_a_proxy_clients_are_told_apart() -> None:
     clients = [head(f"X-Forwarded-For: 203.0.113.{number}") for number in range(4)]
-    assert statuses(admission("10.0.0.1"), "10.0.0.1", *clients) == [101] * 4
+    assert statuses(make_gate("10.0.0.1"), "10.0.0.1", *clients) == [101] * 4
 
 
 def test_who_can_not_be_told_from_others_is_let_in_and_noted(caplog: pytest.LogCaptureFixture) -> None:
-    assert statuses(admission(), "", *[head()] * 4) == [101] * 4
+    assert statuses(make_gate(), "", *[head()] * 4) == [101] * 4
     assert len(caplog.messages) == 1
 
 

@@ -14,7 +14,7 @@ from ...rates import MAX_KEYS, Amount, KeyedRate
 from ...refusals import is_handshake, report_refusal
 from .head import Head, Refusal
 
-__all__ = ["Admission"]
+__all__ = ["HandshakeGate"]
 
 ANSWERED = Amount(10, 1.0)
 """Refusals that one address gets an answer to. An answer takes twenty times as long as closing the connection unread,
@@ -30,7 +30,7 @@ _VARIABLES = {
 }
 
 
-class Admission:
+class HandshakeGate:
     """Lets ``amount`` handshakes pass of each address; see :func:`.client_block` for ``trusted`` proxies."""
 
     def __init__(self, amount: Amount, trusted: Iterable[Network], clock: Callable[[], float] = time.monotonic) -> None:

@@ -251,6 +251,21 @@ SETTINGS: dict[str, Setting] = {
             " None or 0 disables them.",
         ),
         Setting(
+            "WEBSOCKET_TICKET_AGE",
+            60,
+            _is_seconds,
+            _SECONDS,
+            "Seconds for which a ticket may open a websocket.",
+        ),
+        Setting(
+            "WEBSOCKET_TICKET_REFRESH",
+            3600,
+            _is_limit,
+            "None or a positive number of seconds",
+            "Seconds within which the client of a websocket that a ticket opened must send another one, or it is closed"
+            " with 4401; None: never. Tickets that come from a session end with it instead.",
+        ),
+        Setting(
             "WEBSOCKET_GROUPS",
             {"BACKEND": "django_websocket.groups.memory.MemoryBackend"},
             _is_groups,

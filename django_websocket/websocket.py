@@ -35,6 +35,13 @@ class Joinable(Protocol):
         """Make it no member."""
 
 
+class Admitted(Protocol):
+    """A ticket that was found valid."""
+
+    def takes(self, message: Message) -> bool:
+        """Whether ``message`` is not for the view, but another ticket. Raises :exc:`.InvalidTicket`."""
+
+
 class WebSocket:
     """A server-side websocket for plain blocking code.
 
@@ -67,6 +74,7 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
+        "ticket",
         "user_id",
         "user_name",
         "view_name",
@@ -103,6 +111,8 @@ class WebSocket:
         """That user's name at the time."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
+        self.ticket: Admitted | None = None
+        """What its client has been let in with instead of a cookie; None without a ticket."""
         self.visitor: object = None
         """What :mod:`.access_log` knows of who opened it."""
         self.release_database: Callable[[], None] | None = None
@@ -486,6 +496,9 @@ class WebSocket:
     def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[WebSocket], None]) -> Driver:
         """Connect to ``channel`` once the ``101`` is sent; return the driver, which has not been started yet."""
         make = Driver if self.options.rate is None else RatedDriver
+        if self.ticket is not None:
+            self._connection.divert_messages(self.ticket.takes)
+            self._messages = self._connection.messages
         self._driver = make(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None

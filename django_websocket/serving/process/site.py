@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from ...admission.watch import listen_for_revocations, ticket_watch
 from ...background import background
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
@@ -57,6 +58,7 @@ class SiteServer(Server):
         watcher = eventlet.spawn(_watch_sessions, interval) if interval else None
         session_watch.is_checked = watcher is not None
         listen_for_log_outs()
+        listen_for_revocations()
         try:
             with (
                 watch_hub(get_setting("WEBSOCKET_BLOCKING_WARNING"), attentive=settings.DEBUG),
@@ -101,10 +103,11 @@ def _watch_sessions(interval: float) -> None:
     failing = False
     while True:
         eventlet.sleep(interval)
-        if not len(session_watch):
+        if not (len(session_watch) or len(ticket_watch)):
             continue
         try:
             session_watch.check()
+            ticket_watch.check()
             failing = False
         except Exception:
             # A failed check is no reason to close sockets.

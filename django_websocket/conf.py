@@ -247,8 +247,8 @@ SETTINGS: dict[str, Setting] = {
             3,
             _is_seconds_or_none,
             "None or a number of seconds",
-            "Seconds between checks that the sessions that opened sockets are still valid (4401 if not);"
-            " None or 0 disables them.",
+            "Seconds between checks that the sessions and the tickets that opened sockets are still valid (4401 if"
+            " not); None or 0 disables them.",
         ),
         Setting(
             "WEBSOCKET_TICKET_AGE",

@@ -78,10 +78,10 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
             501,
             "this server can't open websockets: use 'manage.py runwsserver', or WebSocketTestCase in a test",
         )
-    ticket = _take_ticket(request)
     websocket = WebSocket(handshake, resolve_options({}), meta.get("RAW_URI") or request.path)
-    if ticket is not None:
-        websocket.ticket = admit(request, ticket)
+    upgrade: Upgrade = meta[UPGRADE_KEY]
+    if upgrade.ticket is not None:
+        websocket.admit(admit(request, upgrade))
     typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
     typed.websocket = websocket
     return websocket
@@ -97,14 +97,6 @@ def _hide_ticket(request: HttpRequest) -> None:
     upgrade: Upgrade | None = meta.get(UPGRADE_KEY)
     if upgrade is not None:
         upgrade.ticket = ticket
-
-
-def _take_ticket(request: HttpRequest) -> str | None:
-    """The ticket of a handshake, if it has one; from here on nobody else can see it."""
-    meta = request.META
-    upgrade: Upgrade = meta[UPGRADE_KEY]
-    ticket, upgrade.ticket = upgrade.ticket, None
-    return ticket
 
 
 def release_handshake(request: HttpRequest) -> None:

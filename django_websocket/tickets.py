@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from .admission.marks import begin_generation, current_generation
@@ -52,7 +51,6 @@ def describe(request: Any, user: Any = None) -> dict[str, Any]:
 @login_not_required
 @never_cache
 @require_POST
-@sensitive_variables("answer")
 def view(request: HttpRequest) -> JsonResponse:
     """Answer a POST of somebody who is logged in with a ticket, as JSON; see :func:`describe`. Others get a 401."""
     try:

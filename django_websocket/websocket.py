@@ -491,14 +491,21 @@ class WebSocket:
         assert self._driver is None
         self.options = options
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
+        self._take_queue()
+
+    def admit(self, ticket: Admitted) -> None:
+        """Note what the client has been let in with; only before the view runs."""
+        self.ticket = ticket
+        self._take_queue()
+
+    def _take_queue(self) -> None:
+        if self.ticket is not None:
+            self._connection.divert_messages(self.ticket.takes)
         self._messages = self._connection.messages
 
     def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[WebSocket], None]) -> Driver:
         """Connect to ``channel`` once the ``101`` is sent; return the driver, which has not been started yet."""
         make = Driver if self.options.rate is None else RatedDriver
-        if self.ticket is not None:
-            self._connection.divert_messages(self.ticket.takes)
-            self._messages = self._connection.messages
         self._driver = make(channel, self._connection, self.options, on_closed, self, path=self.path, peer=peer)
         self._accept = None
         self.handshake = None

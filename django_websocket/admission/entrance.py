@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from ..channel import Upgrade
 from ..compat.django import load_session, set_user
 from ..exceptions import HandshakeError, InvalidTicket, RefusalReason
 from ..protocol.assembly import Message
@@ -72,13 +73,13 @@ class Admission:
         return True
 
 
-def admit(request: HttpRequest, text: str) -> Admission:
-    """Set the user of ``request``, and return what its websocket has been let in with.
+def admit(request: HttpRequest, upgrade: Upgrade) -> Admission:
+    """Set the user of ``request`` to that of the ticket, and return what its websocket has been let in with.
 
-    Raises :exc:`.HandshakeError` (401) unless ``text`` is a valid ticket, and what cache and database raise.
+    Raises :exc:`.HandshakeError` (401) unless the ticket is valid, and what cache and database raise.
     """
     try:
-        ticket = read_ticket(text)
+        ticket = _take_ticket(upgrade)
         user = _find_user(ticket)
         session = _find_session(ticket) if ticket.session_key else None
         if is_revoked(ticket.generation, current_generation(ticket.user_id)):
@@ -89,6 +90,12 @@ def admit(request: HttpRequest, text: str) -> Admission:
         raise HandshakeError(401, str(error), CHALLENGE, kind=RefusalReason.TICKET) from None
     set_user(request, user)
     return Admission(ticket, session)
+
+
+def _take_ticket(upgrade: Upgrade) -> Ticket:
+    """Read it. Its text is forgotten before anything can fail that is reported with local variables."""
+    text, upgrade.ticket = upgrade.ticket, None
+    return read_ticket(text or "")
 
 
 def _find_user(ticket: Ticket) -> Any:

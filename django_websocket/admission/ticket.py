@@ -35,7 +35,7 @@ class Ticket:
 
     user_id: str
     """The user's primary key, as sessions have it."""
-    auth: str
+    auth: str = field(repr=False)
     """The digest of the user's session auth hash: a new password voids the ticket."""
     generation: str
     """Which of the user's tickets it is among, as :mod:`.marks` counts them: up to which revocation."""

@@ -101,13 +101,15 @@ def known_user(request: HttpRequest) -> Any:
 def set_user(request: HttpRequest, user: Any) -> None:
     """Make ``user`` the request's, for Django's lazy objects, too, which others may hold and not have looked at yet.
 
-    Those ask for ``_cached_user`` and ``_acached_user`` first.
+    Those ask for ``_cached_user`` and ``_acached_user`` first. Requests of Django REST framework around this one take
+    the user from ``_force_auth_user``, whatever their authentication classes say.
     """
 
     async def auser() -> Any:
         return user
 
     attributes: dict[str, Any] = {"user": user, "auser": auser, "_cached_user": user, "_acached_user": user}
+    attributes["_force_auth_user"] = user
     for name, value in attributes.items():
         setattr(request, name, value)
 

@@ -71,6 +71,14 @@ def test_a_ticket_never_reaches_the_view_whatever_it_waits_for(phone: WebSocketC
         assert socket.close_code == 1000
 
 
+def test_a_view_that_begins_by_waiting(phone: WebSocketClient, ann: User) -> None:
+    with phone.websocket("/silent/", ticket=ann) as socket:
+        assert is_open(socket)
+        socket.send_ticket(ann)
+        socket.assert_nothing_received()
+        assert is_open(socket)
+
+
 def test_messages_around_a_ticket_are_left_in_order(phone: WebSocketClient, ann: User) -> None:
     with opened(phone, ann) as socket:
         socket.send("one")

@@ -60,10 +60,19 @@ def asleep(request: WebSocketRequest) -> Any:
     return None
 
 
+@require_websocket(max_queue=10)
+def silent(request: WebSocketRequest) -> Any:
+    """Begins by waiting."""
+    assert request.websocket is not None
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
 urlpatterns = [
     path("echo/", echo),
     path("seen/", seen),
     path("private/", private),
     path("asleep/", asleep),
+    path("silent/", silent),
     path("ticket/", tickets.view),
 ]

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
+from django.core.cache import cache, caches
 
 from django_websocket import tickets
 from django_websocket.testing import WebSocketClient, WebSocketRejected
@@ -161,6 +161,22 @@ def test_a_mark_that_the_cache_has_lost_makes_nothing_invalid(phone: WebSocketCl
         phone.advance(10)
         socket.send("still here")
         assert socket.receive() == "still here"
+
+
+def test_without_the_cache_nobody_gets_in(phone: WebSocketClient, ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> Any:
+        raise OSError("gone")
+
+    ticket = tickets.issue(None, ann)
+    phone.raise_request_exception = False
+    for method in ("get", "add"):
+        with monkeypatch.context() as patched:
+            patched.setattr(caches["default"], method, fail)
+            with pytest.raises(WebSocketRejected) as rejected:
+                phone.websocket("/echo/", ticket=ticket)
+        assert rejected.value.response.status_code == 500
+    with phone.websocket("/echo/", ticket=ticket) as socket:
+        assert socket.receive() == "ann"
 
 
 def test_of_a_session_that_has_ended(phone: WebSocketClient, ann: User) -> None:

@@ -1,4 +1,4 @@
-"""Tickets, for clients that can't send a cookie with their handshake: ``docs/tickets.rst`` explains them."""
+"""Tickets, for clients that can't send a cookie with their handshake: ``docs/howto/tickets.rst`` explains them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class WebSocketClient(Client):
     ) -> ClientWebSocket:
         """Open a websocket: middleware, URL resolver and view run as for a request, with this client's cookies.
 
-        ``ticket`` is one of :func:`.tickets.issue`, or a user for whom one is issued; see ``docs/tickets.rst``.
+        ``ticket`` is one of :func:`.tickets.issue`, or a user for whom one is issued.
         ``origin`` is sent as ``Origin``; by default none is, as by clients other than browsers. ``compression`` offers
         permessage-deflate. Raises :exc:`.WebSocketRejected`, with the response, unless it is a 101, and what the view
         raises before it accepts.

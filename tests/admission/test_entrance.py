@@ -27,7 +27,7 @@ def refusal(client: WebSocketClient, ticket: str, path: str = "/echo/") -> str:
 def test_the_user_is_the_tickets(phone: WebSocketClient, ann: User) -> None:
     with phone.websocket("/echo/", ticket=tickets.issue(None, ann)) as socket:
         assert socket.receive() == "ann"
-        assert socket.websocket.user_id == ann.pk
+        assert socket.websocket.visitor.user_id == ann.pk
 
 
 def test_the_user_of_the_cookie_does_not_leak_in(phone: WebSocketClient, ann: User, bob: User) -> None:

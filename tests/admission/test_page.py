@@ -1,4 +1,4 @@
-"""``docs/tickets.rst``: its code runs, on the server and in a browser."""
+"""``docs/howto/tickets.rst``: its code runs, on the server and in a browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.conftest import ROOT, code_blocks
 from tests.site.fixtures import Serve
 from tests.site.running import Site
 
-PAGE = ROOT / "docs" / "tickets.rst"
+PAGE = ROOT / "docs" / "howto" / "tickets.rst"
 TEXT = PAGE.read_text()
 
 #: pytest-django's, whose name is not the same in all its versions.

@@ -28,6 +28,7 @@ from django_websocket.groups.config import KEYS, GroupsConfig
 from django_websocket.management import commands
 from django_websocket.metrics.declarations import DECLARATIONS
 from django_websocket.sessions import CLOSE_CODE
+from django_websocket.templatetags.django_websocket import register
 from tests.conftest import ROOT, code_blocks
 
 from .conftest import Built
@@ -107,6 +108,10 @@ def test_refusals(built: Built) -> None:
 
 def test_close_codes(built: Built) -> None:
     assert built.documented("std:close-code") == {str(code) for code in (*CloseCode, CLOSE_CODE)}
+
+
+def test_template_tags(built: Built) -> None:
+    assert built.documented("std:template-tag") == register.tags.keys() | register.filters.keys()
 
 
 COMMANDS = [module.name for module in iter_modules(commands.__path__)]

@@ -30,6 +30,9 @@ autodoc_typehints = "signature"
 # The tables of one process and of two are parts of a page.
 exclude_patterns = ["_build", "benchmarks/capacity-*.rst"]
 
+# Of blocks that don't say what they are: commands and what they print.
+highlight_language = "text"
+
 nitpicky = True
 # Other projects' names, and type variables; there is no inventory to look them up in without a network.
 nitpick_ignore_regex = [

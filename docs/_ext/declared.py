@@ -146,8 +146,8 @@ def signatures(action: argparse.Action) -> list[str]:
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     if not action.option_strings:
         return [action.dest if action.nargs == "?" else metavar]
-    value = {0: "", "?": f" [{metavar}]"}.get(action.nargs or "", f" {metavar}")
-    return [option + value for option in action.option_strings]
+    value = f"[{metavar}]" if action.nargs == "?" else "" if action.nargs == 0 else metavar
+    return [f"{option} {value}".rstrip() for option in action.option_strings]
 
 
 DECLARED: dict[str, Callable[..., Iterator[str]]] = {

@@ -24,7 +24,7 @@ version = release = django_websocket.__version__
 
 extensions = ["sphinx.ext.autodoc", "declared"]
 # So that the documentation needs few other packages.
-autodoc_mock_imports = ["gunicorn", "opentelemetry", "redis", "sentry_sdk"]
+autodoc_mock_imports = ["gunicorn", "opentelemetry", "pytest", "redis", "sentry_sdk"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 # The tables of one process and of two are parts of a page.

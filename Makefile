@@ -1,6 +1,7 @@
 # make run [ADDRPORT=8001]   set up and serve the demo project
 # make test [PYTEST_ARGS="-k handshake"]
 # make faults                tests that take minutes or both cores: floods, thousands of sockets, a real PostgreSQL
+# make docs                  the documentation, into docs/_build/html
 # make compat                well-known packages, each in a project of its own
 # make soak [MINUTES=2]      connections and faults at random (SEED=... to have them again), then check for leaks
 
@@ -15,7 +16,7 @@ SEED ?=
 CASES ?=
 QUICK ?=
 
-.PHONY: run test compat faults soak lint types conformance bench clean
+.PHONY: run test docs compat faults soak lint types conformance bench clean
 
 run: $(VENV)/.stamp-run
 	$(BIN)/python manage_ws.py migrate --verbosity 0
@@ -30,7 +31,10 @@ faults: $(VENV)/.stamp-test
 soak: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-# Writes docs/packages.rst.
+docs: $(VENV)/.stamp-docs
+	$(BIN)/python -m sphinx -q -W -n --keep-going docs docs/_build/html
+
+# Writes docs/reference/packages.rst.
 compat: $(VENV)/.stamp-compat
 	$(BIN)/python -m tests.packages
 
@@ -50,7 +54,7 @@ bench: $(BIN)/python
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(SMOKE),--smoke)
 
 clean:
-	rm -rf $(VENV) .conformance benchmarks/.venv build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .conformance benchmarks/.venv docs/_build build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp newer than setup.cfg means that its requirements are installed.
@@ -65,6 +69,10 @@ $(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/.stamp-test: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[speedups,test]'
 	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/.stamp-docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.stamp-compat: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[speedups,test,compat]'

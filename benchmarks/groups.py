@@ -1,7 +1,8 @@
 """``python -m benchmarks.groups``: what groups over Redis cost the process and the Redis, operation by operation.
 
-The figures of ``docs/scaling.rst``. One process without a server, one connection, a redis-server of its own on the
-other core; user and system time by /proc. The cost of a delivery to a websocket is what the fan-out workloads measure.
+The figures of ``docs/explanation/scaling.rst``. One process without a server, one connection, a redis-server of its own
+on the other core; user and system time by /proc. The cost of a delivery to a websocket is what the fan-out workloads
+measure.
 """
 
 from __future__ import annotations

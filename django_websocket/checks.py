@@ -1,18 +1,6 @@
-"""System checks, run by ``manage.py check`` and before the server starts. Ids are never reused.
+"""System checks, run by ``manage.py check`` and before the server starts; :mod:`.findings` lists what they may find.
 
-* ``E001``: one of our settings has an invalid value.
-* ``E002``: EVENTLET_HUB=asyncio; Django's ORM refuses to run inside an asyncio event loop.
-* ``E003``: no longer used; async-only middleware works.
-* ``E004``: ``WEBSOCKET_GROUPS`` names what doesn't exist, or what can't be used.
-* ``W001``: :class:`~django_websocket.middleware.WebSocketMiddleware` is not the last middleware.
-* ``W002``: a database driver (mysqlclient, Oracle's C client) blocks all green threads during each query.
-* ``W003``: psycopg was imported before the process was patched, and blocks in the same way.
-* ``W004``: CONN_MAX_AGE is set, so each green thread would keep its own connection.
-* ``W005``: a setting looks like a misspelling of one of ours.
-* ``W006``: sessions are signed cookies, so a log-out closes no websockets.
-* ``W007``: the event loop policy is uvloop's or the like, whose loops block the process.
-
-Those from ``W008`` on are in :mod:`.deployment_checks`.
+Those of ``check --deploy`` are in :mod:`.deployment_checks`.
 """
 
 from __future__ import annotations
@@ -24,13 +12,14 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import import_string
 
 from .compat.event_loops import blocking_loop_policy
 from .conf import SETTINGS, get_setting
+from .findings import FINDINGS
 from .groups.backend import load_backend
 from .groups.config import GroupsConfig
 from .hub_choice import asks_for_asyncio_hub
@@ -52,7 +41,9 @@ PREFIX = "WEBSOCKET_"
 
 SESSION_MIDDLEWARE = ".SessionMiddleware"
 
-IN_THREAD = "run long queries in a native thread: django_websocket.blocking.to_thread()."
+PYMYSQL = "Use PyMySQL: import pymysql; pymysql.install_as_MySQLdb() in the settings."
+
+THIN_MODE = "Use python-oracledb without init_oracle_client(): its thin mode uses Python's sockets."
 
 Apps = Sequence[AppConfig] | None
 
@@ -63,15 +54,12 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     for name, setting in SETTINGS.items():
         value = get_setting(name)
         if not setting.is_valid(value):
-            messages.append(
-                Error(f"{name} must be {setting.expects}, not {value!r}.", hint=setting.doc, id="django_websocket.E001")
-            )
+            words = {"name": name, "value": value, "expects": setting.expects, "doc": setting.doc}
+            messages.append(FINDINGS["E001"].message(**words))
     for name in dir(settings):
         if name.startswith(PREFIX) and name not in SETTINGS:
             for suggestion in get_close_matches(name, SETTINGS, n=1, cutoff=0.9):
-                messages.append(
-                    Warning(f"Unknown setting {name}.", hint=f"Did you mean {suggestion}?", id="django_websocket.W005")
-                )
+                messages.append(FINDINGS["W005"].message(name=name, suggestion=suggestion))
     return messages
 
 
@@ -83,7 +71,7 @@ def check_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     try:
         load_backend(GroupsConfig.of(setting))
     except ImproperlyConfigured as error:
-        return [Error(f"{error}.", hint="See docs/groups.rst.", id="django_websocket.E004")]
+        return [FINDINGS["E004"].message(error=error)]
     return []
 
 
@@ -91,24 +79,10 @@ def check_environment(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Check which hub eventlet is configured to use (E002), and which event loops asyncio makes (W007)."""
     messages: list[CheckMessage] = []
     if asks_for_asyncio_hub():
-        messages.append(
-            Error(
-                "EVENTLET_HUB=asyncio: Django's ORM refuses to run inside an asyncio event loop.",
-                hint="Unset EVENTLET_HUB.",
-                id="django_websocket.E002",
-            )
-        )
+        messages.append(FINDINGS["E002"].message())
     policy = blocking_loop_policy()
     if policy is not None:
-        messages.append(
-            Warning(
-                f"{policy} makes event loops that wait in C: async code blocks the whole process, for ever if it calls"
-                " sync_to_async().",
-                hint="Keep asyncio's own event loop policy: call uvloop.install() in asgi.py, for example, rather than"
-                " in the settings.",
-                id="django_websocket.W007",
-            )
-        )
+        messages.append(FINDINGS["W007"].message(policy=policy))
     return messages
 
 
@@ -120,13 +94,7 @@ def check_middleware(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ours = [isinstance(each, type) and issubclass(each, WebSocketMiddleware) for each in found]
     if True in ours and not ours[-1]:
         following = ", ".join(names[ours.index(True) + 1 :])
-        messages.append(
-            Warning(
-                f"{names[ours.index(True)]} is not the last entry in MIDDLEWARE.",
-                hint=f"It runs views marked by an attribute itself, so these never see those views: {following}.",
-                id="django_websocket.W001",
-            )
-        )
+        messages.append(FINDINGS["W001"].message(name=names[ours.index(True)], following=following))
     return messages
 
 
@@ -143,14 +111,7 @@ def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         return []
     if not has_middleware(SESSION_MIDDLEWARE):
         return []
-    return [
-        Warning(
-            "Sessions are signed cookies, which only the browser holds: websockets stay open after a log-out.",
-            hint="To have a log-out close them, keep sessions on the server: SESSION_ENGINE ="
-            ' "django.contrib.sessions.backends.db" or "django.contrib.sessions.backends.cached_db".',
-            id="django_websocket.W006",
-        )
-    ]
+    return [FINDINGS["W006"].message()]
 
 
 def has_middleware(name: str) -> bool:
@@ -163,40 +124,13 @@ def check_databases(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for alias, driver in drivers():
         if driver == "MySQLdb":
-            messages.append(
-                Warning(
-                    f"mysqlclient, the driver of database {alias!r}, blocks all views during each query.",
-                    hint="Use PyMySQL: import pymysql; pymysql.install_as_MySQLdb() in the settings. Or keep it and"
-                    f" {IN_THREAD}",
-                    id="django_websocket.W002",
-                )
-            )
+            messages.append(FINDINGS["W002"].message(driver="mysqlclient", alias=alias, replacement=PYMYSQL))
         elif driver == "cx_Oracle" or (driver == "oracledb" and _oracledb_blocks()):
-            messages.append(
-                Warning(
-                    f"Oracle's C client, which database {alias!r} uses, blocks all views during each query.",
-                    hint="Use python-oracledb without init_oracle_client(): its thin mode uses Python's sockets."
-                    f" Or keep it and {IN_THREAD}",
-                    id="django_websocket.W002",
-                )
-            )
+            messages.append(FINDINGS["W002"].message(driver="Oracle's C client", alias=alias, replacement=THIN_MODE))
         elif driver == "psycopg" and _psycopg_blocks():
-            messages.append(
-                Warning(
-                    f"psycopg, the driver of database {alias!r}, was imported before the process was patched, and"
-                    " blocks all views during each query.",
-                    hint="Call django_websocket.serving.patch.patch() first, or set PSYCOPG_WAIT_FUNC=wait_select.",
-                    id="django_websocket.W003",
-                )
-            )
+            messages.append(FINDINGS["W003"].message(alias=alias))
         if driver != "sqlite3" and connections.settings[alias]["CONN_MAX_AGE"] != 0:
-            messages.append(
-                Warning(
-                    f"CONN_MAX_AGE of database {alias!r} is not 0: each green thread would keep its own connection.",
-                    hint='Set it to 0. To reuse connections, with psycopg: "OPTIONS": {"pool": True}.',
-                    id="django_websocket.W004",
-                )
-            )
+            messages.append(FINDINGS["W004"].message(alias=alias))
     return messages
 
 

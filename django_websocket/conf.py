@@ -256,7 +256,7 @@ SETTINGS: dict[str, Setting] = {
             _is_groups,
             "a dictionary such as"
             ' {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": "redis://localhost:6379/0"}',
-            "What carries the messages of groups, and what they keep; its keys are in the README.",
+            "What carries the messages of groups between processes, and which groups keep a history.",
         ),
         Setting(
             "WEBSOCKET_MAX_CONNECTIONS",

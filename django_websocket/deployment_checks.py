@@ -1,15 +1,6 @@
-"""What ``manage.py check --deploy`` says of websockets, beside what Django says of the project. Ids are never reused.
+"""What ``manage.py check --deploy`` says of websockets, beside what Django says of the project.
 
-* ``W008``: WEBSOCKET_ALLOWED_ORIGINS lets pages of any site open websockets.
-* ``W009``: ALLOWED_HOSTS is ``*``, so a page's own host is whatever its handshake says.
-* ``W010``: the site is behind TLS, but SECURE_PROXY_SSL_HEADER is not set.
-* ``W011``: the project uses groups, which are kept in the memory of one process.
-* ``W012``: the limit on file descriptors is too low for WEBSOCKET_MAX_CONNECTIONS.
-* ``W013``: a PostgreSQL database has no connection pool.
-* ``W014``: sessions are cached in the memory of one process.
-* ``W015``: the server pings less often than proxies cut silent connections.
-
-Those before these are in :mod:`.checks`.
+:mod:`.findings` lists what they may find.
 """
 
 from __future__ import annotations
@@ -19,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls import get_resolver
@@ -29,6 +20,7 @@ import django_websocket
 from .checks import SESSION_MIDDLEWARE, Apps, drivers, has_middleware
 from .conf import SETTINGS, get_setting
 from .descriptor_limit import SPARE_DESCRIPTORS, cap_to_descriptors, hard_limit
+from .findings import FINDINGS
 from .groups.backend import load_backend
 from .groups.config import GroupsConfig
 from .groups.memory import MemoryBackend
@@ -56,32 +48,13 @@ CACHED_SESSIONS = {
 }
 
 
-def _silence(check: str) -> str:
-    """The end of a hint: how to say that the operator knows better."""
-    return f'SILENCED_SYSTEM_CHECKS = ["django_websocket.{check}"].'
-
-
 def check_origins(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Check who counts as the site's own page (W008, W009)."""
     allowed = _valid("WEBSOCKET_ALLOWED_ORIGINS")
     if allowed is not None and "*" in allowed:
-        return [
-            Warning(
-                'WEBSOCKET_ALLOWED_ORIGINS contains "*": pages of any site may open websockets.',
-                hint='List the origins of your pages, such as "https://example.com". Without the setting, pages of the'
-                " site's own host may open them.",
-                id="django_websocket.W008",
-            )
-        ]
+        return [FINDINGS["W008"].message()]
     if allowed is None and "*" in settings.ALLOWED_HOSTS:
-        return [
-            Warning(
-                'ALLOWED_HOSTS contains "*": pages of any host name that leads to this server may open websockets.',
-                hint="List the site's host names in ALLOWED_HOSTS, or the origins of its pages in"
-                ' WEBSOCKET_ALLOWED_ORIGINS, such as "https://example.com".',
-                id="django_websocket.W009",
-            )
-        ]
+        return [FINDINGS["W009"].message()]
     return []
 
 
@@ -91,25 +64,13 @@ def check_tls(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if header is not None:
         return []
     if settings.SECURE_SSL_REDIRECT and has_middleware(SECURITY_MIDDLEWARE):
-        problem = (
-            "SECURE_SSL_REDIRECT is on and SECURE_PROXY_SSL_HEADER is not set: behind a proxy that ends TLS, every"
-            " handshake is redirected, and browsers don't follow."
-        )
+        setting, consequence = "SECURE_SSL_REDIRECT", "every handshake is redirected, and browsers don't follow"
     elif settings.SESSION_COOKIE_SECURE and _valid("WEBSOCKET_ALLOWED_ORIGINS") is None:
-        problem = (
-            "SESSION_COOKIE_SECURE is on and SECURE_PROXY_SSL_HEADER is not set: behind a proxy that ends TLS, pages"
-            " of the site's host that came over plain http may open websockets, too."
-        )
+        setting = "SESSION_COOKIE_SECURE"
+        consequence = "pages of the site's host that came over plain http may open websockets, too"
     else:
         return []
-    return [
-        Warning(
-            problem,
-            hint='SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https"), with a proxy that sets this header'
-            f" whatever the client sent. If the server itself sees that a request came over TLS, {_silence('W010')}",
-            id="django_websocket.W010",
-        )
-    ]
+    return [FINDINGS["W010"].message(setting=setting, consequence=consequence)]
 
 
 def check_shared_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
@@ -121,14 +82,7 @@ def check_shared_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         return []  # E004
     if not in_memory or not (config.histories or _asks_for_groups()):
         return []
-    return [
-        Warning(
-            "Groups are kept in memory: a message reaches only the websockets of the process that sends it.",
-            hint='WEBSOCKET_GROUPS = {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION":'
-            f' "redis://localhost:6379/0"}}. If a single process both sends and serves, {_silence("W011")}',
-            id="django_websocket.W011",
-        )
-    ]
+    return [FINDINGS["W011"].message()]
 
 
 def _asks_for_groups() -> bool:
@@ -145,27 +99,13 @@ def check_descriptors(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if possible == wanted:
         return []
     needed = wanted + SPARE_DESCRIPTORS
-    return [
-        Warning(
-            f"A process may have {limit} file descriptors, which is enough for {possible} of the {wanted} connections"
-            " of WEBSOCKET_MAX_CONNECTIONS.",
-            hint=f"Where the server starts, allow {needed} (LimitNOFILE={needed} in a unit of systemd, --ulimit"
-            f" nofile={needed} for Docker), or set WEBSOCKET_MAX_CONNECTIONS = {possible}.",
-            id="django_websocket.W012",
-        )
-    ]
+    return [FINDINGS["W012"].message(limit=limit, possible=possible, wanted=wanted, needed=needed)]
 
 
 def check_pools(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Check that requests share connections to PostgreSQL (W013)."""
     return [
-        Warning(
-            f"Database {alias!r} has no connection pool: each request in progress has a connection of its own, and"
-            " PostgreSQL refuses more than 100 unless it is told otherwise.",
-            hint='"OPTIONS": {"pool": {"max_size": 20}}, for each process (pip install "psycopg[pool]"). If PgBouncer'
-            f" or the like is in between, {_silence('W013')}",
-            id="django_websocket.W013",
-        )
+        FINDINGS["W013"].message(alias=alias)
         for alias, driver in drivers()
         if driver in ("psycopg", "psycopg2") and not connections.settings[alias]["OPTIONS"].get("pool")
     ]
@@ -182,15 +122,7 @@ def check_session_cache(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         return []  # nothing works then, and Django says why
     if not isinstance(cache, LocMemCache):
         return []
-    return [
-        Warning(
-            f"Sessions are cached in the memory of one process: {consequence}.",
-            hint=f'Let all processes share the cache {settings.SESSION_CACHE_ALIAS!r} (in CACHES, "BACKEND":'
-            ' "django.core.cache.backends.redis.RedisCache"), or use SESSION_ENGINE ='
-            ' "django.contrib.sessions.backends.db".',
-            id="django_websocket.W014",
-        )
-    ]
+    return [FINDINGS["W014"].message(consequence=consequence, alias=settings.SESSION_CACHE_ALIAS)]
 
 
 def check_pings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
@@ -198,14 +130,8 @@ def check_pings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     interval = _valid("WEBSOCKET_PING_INTERVAL")
     if interval and interval < PROXY_SECONDS:
         return []
-    return [
-        Warning(
-            f"WEBSOCKET_PING_INTERVAL is {interval!r}: most proxies cut a websocket that is silent for a minute.",
-            hint="Make it shorter than the proxy's patience (proxy_read_timeout of nginx: 60 seconds), or leave it at"
-            f" its default of {SETTINGS['WEBSOCKET_PING_INTERVAL'].default} seconds.",
-            id="django_websocket.W015",
-        )
-    ]
+    default = SETTINGS["WEBSOCKET_PING_INTERVAL"].default
+    return [FINDINGS["W015"].message(interval=interval, default=default)]
 
 
 def _valid(name: str) -> Any:

@@ -21,6 +21,7 @@ from .protocol.connection import Connection, State
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
 from .rated_driver import RatedDriver
+from .visitor import NOBODY
 
 __all__ = ["WebSocket"]
 
@@ -44,7 +45,7 @@ class WebSocket:
     Once the view has accepted, native threads may use it, too: those of :func:`~django_websocket.blocking.to_thread`,
     of ``eventlet.tpool``, or any other. The server's thread makes their calls while they wait. A call raises
     RuntimeError if that thread is blocked for half a minute, for example by a view that joins the very thread that
-    calls (waiting for ``to_thread`` does not block it), and :exc:`ConnectionClosed` once the server has stopped.
+    calls (waiting for ``to_thread`` does not block it), and :exc:`.ConnectionClosed` once the server has stopped.
     """
 
     __slots__ = (
@@ -55,7 +56,6 @@ class WebSocket:
         "_driver",
         "_greenlet",
         "_messages",
-        "address",
         "groups",
         "handover",
         "handshake",
@@ -67,8 +67,6 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
-        "user_id",
-        "user_name",
         "view_name",
         "visitor",
     )
@@ -81,8 +79,6 @@ class WebSocket:
         """The client's handshake; None once the websocket is open."""
         self.handover: Handover | None = None
         """The run of its view; None before the view starts, or if it returned without accepting."""
-        self.address = ""
-        """``REMOTE_ADDR`` as the request had it when the view accepted: behind a proxy what a middleware made of it."""
         self.groups: tuple[str, ...] = ()
         """The names of the groups that it has joined, in that order."""
         self.number = 0
@@ -91,20 +87,17 @@ class WebSocket:
         """The server, or the test client, that opened it."""
         self.options = options
         self.path = path
+        """The target of its handshake, with the query string."""
         self.route: str | None = None
         """The URL pattern that led to its view: ``request.resolver_match.route``, None if there is none."""
         self.session_key: str | None = None
         """The key of the session that opened it, once that session is watched; else None."""
         self.view_name = ""
         """``request.resolver_match.view_name``: the name of its URL with the namespaces, or the view's path."""
-        self.user_id: Any = None
-        """The primary key of the user, if the request had loaded it when the view accepted."""
-        self.user_name = ""
-        """That user's name at the time."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
-        self.visitor: object = None
-        """What :mod:`.access_log` knows of who opened it."""
+        self.visitor = NOBODY
+        """Who opened it, once it is open."""
         self.release_database: Callable[[], None] | None = None
         """Called once in the view's greenlet when a wait has lasted ``options.release_db_after`` seconds."""
         self._accept: Callable[[str | None, Mapping[str, str] | None], None] | None = None
@@ -129,7 +122,7 @@ class WebSocket:
         Raises ValueError for a subprotocol that was not offered or a header that a view may not set,
         RuntimeError if the connection was already accepted or the caller isn't the view's own greenlet,
         TransactionManagementError inside an atomic block nested in that of ATOMIC_REQUESTS, and
-        :exc:`HandshakeAborted` if the response could not be sent.
+        :exc:`.HandshakeAborted` if the response could not be sent.
         """
         accept = self._accept
         if self._driver is not None or accept is None:
@@ -166,8 +159,8 @@ class WebSocket:
     def wait(self, timeout: float | None = None) -> Message | None:
         """Return the next message: ``str`` for text, ``bytes`` for binary; None once the connection is closed.
 
-        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet is
-        waiting, :exc:`ConnectionClosed` after returning None a thousand times, and what :meth:`accept` raises.
+        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`.ConcurrencyError` if another greenlet is
+        waiting, :exc:`.ConnectionClosed` after returning None a thousand times, and what :meth:`accept` raises.
         """
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             return cast(Message | None, self._call(self.wait, timeout))
@@ -304,7 +297,7 @@ class WebSocket:
         ``str`` is sent as text, bytes-like objects as binary, anything else as the text ``str(message)``.
         ``compress=False`` sends it uncompressed even if compression was negotiated; True compresses even short ones.
 
-        Raises :exc:`ConnectionClosed` if the connection is closed, or the client accepts no data for
+        Raises :exc:`.ConnectionClosed` if the connection is closed, or the client accepts no data for
         ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
         driver = self._driver or self._accepted_driver()
@@ -371,8 +364,8 @@ class WebSocket:
         behind it are sent first, none missing and none twice. Returns a :class:`.Joined`, which says whether the
         history reaches back so far, and the group's position.
 
-        Raises ValueError for a name that no group can have, :exc:`ConnectionClosed` if the connection is closed,
-        :exc:`GroupsUnavailable`, and what :meth:`accept` raises.
+        Raises ValueError for a name that no group can have, :exc:`.ConnectionClosed` if the connection is closed,
+        :exc:`.GroupsUnavailable`, and what :meth:`accept` raises.
         """
         joined: Joinable = self.group_class(group) if isinstance(group, str) else group
         self._accepted_driver()
@@ -493,7 +486,7 @@ class WebSocket:
         return self._driver
 
     def abort(self) -> None:
-        """End the parked view with :exc:`HandshakeAborted`, because the ``101`` could not be sent."""
+        """End the parked view with :exc:`.HandshakeAborted`, because the ``101`` could not be sent."""
         self._accept = None
         self._connection.receive_eof()
         if self.handover is not None:

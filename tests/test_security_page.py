@@ -1,4 +1,4 @@
-"""``docs/security.rst`` names limits: each exists, and has the value that the page gives."""
+"""``docs/howto/security.rst`` names limits: each exists, and has the value that the page gives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django_websocket.conf import SETTINGS
 from tests.conftest import ROOT
 
-TEXT = " ".join((ROOT / "docs" / "security.rst").read_text().split())
+TEXT = " ".join((ROOT / "docs" / "howto" / "security.rst").read_text().split())
 VALUES = re.findall(r"``([\w.]+)`` \(([0-9.]+)\)", TEXT)
 
 

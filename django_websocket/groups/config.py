@@ -9,12 +9,28 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-__all__ = ["DEFAULT_TTL", "GroupsConfig", "History"]
+__all__ = ["DEFAULT_TTL", "KEYS", "GroupsConfig", "History"]
 
 DEFAULT_TTL = 24 * 3600.0
 """Seconds after the last message that a history is kept."""
 
 MEMORY = "django_websocket.groups.memory.MemoryBackend"
+
+KEYS = {
+    "BACKEND": "The class that carries messages: ``django_websocket.groups.memory.MemoryBackend``, for groups of one"
+    " process, ``django_websocket.groups.redis.RedisBackend``, or one of your own.",
+    "LOCATION": "Where Redis or Valkey is, as redis-py takes it: ``redis://``, ``rediss://`` (TLS) or ``unix://``. For"
+    " a Cluster or Sentinels, it may be a list.",
+    "PREFIX": 'What all keys and channels begin with: ``"django-websocket"``. Projects that share a Redis each need'
+    " their own.",
+    "TIMEOUT": "Seconds that a call may wait for Redis: 2.",
+    "HISTORY": "How many messages groups keep, by patterns of their names: ``{pattern: size}``, or ``{pattern:"
+    ' {"SIZE": size, "TTL": seconds}}``. The first pattern that matches counts. Works in memory, too.',
+    "CLUSTER": "True for a Redis Cluster: messages go by sharded channels, each through one node.",
+    "SENTINEL": "The name of the master; ``LOCATION`` are then the Sentinels.",
+    "OPTIONS": 'Keyword arguments for redis-py\'s connections, such as ``{"ssl_ca_certs": "/etc/ssl/redis.pem"}``.',
+}
+"""The keys of the setting, and what they mean."""
 
 
 def _is_positive(value: object) -> bool:
@@ -30,7 +46,9 @@ class History:
     """Keep the last ``size`` messages, until none has come for ``ttl`` seconds."""
 
     size: int
+    """Messages."""
     ttl: float = DEFAULT_TTL
+    """Seconds."""
 
     def __post_init__(self) -> None:
         if not (_is_positive(self.size) and isinstance(self.size, int)):
@@ -49,7 +67,10 @@ def _history(value: Any) -> History:
 
 @dataclass(frozen=True)
 class GroupsConfig:
-    """The setting, read and checked."""
+    """``WEBSOCKET_GROUPS``, read and checked: the keys in lower case, and their defaults.
+
+    ``histories`` has the patterns of HISTORY, and what they keep, in their order.
+    """
 
     backend: str = MEMORY
     location: str | tuple[str, ...] = ""

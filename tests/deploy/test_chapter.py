@@ -1,4 +1,4 @@
-"""docs/deploying.rst, followed to the letter: its commands, its files, PostgreSQL, Redis, nginx and two workers."""
+"""docs/howto/deploying.rst, followed to the letter: commands, files, PostgreSQL, Redis, nginx and two workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LEFT_OUT = ("apt-get", "useradd", "git clone", "python3 -m venv", ".venv/bin/pip
 
 def commands() -> list[str]:
     """The lines of the chapter's shell commands."""
-    text = (ROOT / "docs" / "deploying.rst").read_text()
+    text = (ROOT / "docs" / "howto" / "deploying.rst").read_text()
     blocks = re.findall(r"^\.\. code-block:: sh\n\n((?: +.*\n|\n)+)", text, re.MULTILINE)
     return [line for block in blocks for line in dedent(block).splitlines() if line]
 

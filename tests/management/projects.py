@@ -112,8 +112,10 @@ class RunningServer:
         found = re.search(r"://[^/]*:(\d+)/", self.output)
         self.port = int(found[1]) if found else 0
 
-    def connect(self, path: str) -> ClientConnection:
-        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, open_timeout=deadline(10))
+    def connect(self, path: str, **options: Any) -> ClientConnection:
+        url = f"ws://127.0.0.1:{self.port}{path}"
+        client: ClientConnection = connect(url, proxy=None, open_timeout=deadline(10), **options)
+        return client
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a plain GET."""

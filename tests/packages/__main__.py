@@ -1,4 +1,4 @@
-"""``python -m tests.packages``: try each package, and write down in docs/packages.rst which ones worked.
+"""``python -m tests.packages``: try each package, and write down in docs/reference/packages.rst which ones worked.
 
 Leaves the document alone unless all did; exits with pytest's status.
 """
@@ -34,7 +34,10 @@ def main() -> int:
     if outcomes.passed == PACKAGES.keys():
         DOCUMENT.write_text(document(outcomes.passed, django.get_version(), platform.python_version()))
     else:
-        print("docs/packages.rst stays as it is: not tried, or failed:", *sorted(PACKAGES.keys() - outcomes.passed))
+        print(
+            "docs/reference/packages.rst stays as it is: not tried, or failed:",
+            *sorted(PACKAGES.keys() - outcomes.passed),
+        )
     return int(status)
 
 

@@ -14,7 +14,7 @@ class Package:
 
     name: str
     proof: str
-    """What was seen to work, beside a page and websockets, as docs/packages.rst says it."""
+    """What was seen to work, beside a page and websockets, as docs/reference/packages.rst says it."""
     settings: str = ""
     views: str = ""
     """``more`` is a dictionary of views by their paths."""

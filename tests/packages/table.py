@@ -1,4 +1,4 @@
-"""docs/packages.rst, from the packages that were tried."""
+"""docs/reference/packages.rst, from the packages that were tried."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .packages import PACKAGES, installed_version
 
 __all__ = ["DOCUMENT", "document", "row"]
 
-DOCUMENT = ROOT / "docs" / "packages.rst"
+DOCUMENT = ROOT / "docs" / "reference" / "packages.rst"
 
 HEAD = """\
 Other packages

@@ -1,4 +1,4 @@
-"""docs/packages.rst tells of the packages that are tried, and of all of them."""
+"""docs/reference/packages.rst tells of the packages that are tried, and of all of them."""
 
 from __future__ import annotations
 

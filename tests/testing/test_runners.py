@@ -14,7 +14,7 @@ from tests.conftest import ROOT, code_blocks
 from tests.deadlines import deadline
 from tests.management.projects import environment, start_project
 
-CHAT, URLS, EXAMPLE, FUNCTION, METHODS = code_blocks(ROOT / "docs" / "testing.rst")[:5]
+CHAT, URLS, EXAMPLE, FUNCTION, METHODS = code_blocks(ROOT / "docs" / "howto" / "testing.rst")[:5]
 
 FAULTS = """
 import asyncio

@@ -197,6 +197,21 @@ test("retry hurries, and begins anew after the end", () => {
   assert.equal(told.closes.length, 1);
 });
 
+test("what begins anew has forgotten its failures", () => {
+  const world = new World();
+  const { connection } = world.connect("/socket/", { eventStream: "/events/" });
+  world.socket.lose();
+  world.passDelay();
+  world.socket.lose();
+  connection.close();
+  connection.retry();
+  assert.equal(connection.attempts, 0);
+  world.socket.lose();
+  assert.deepEqual(world.delays, [250]);
+  world.passDelay();
+  assert.equal(world.streams.length, 0);
+});
+
 test("a listener that closes it is obeyed at once", () => {
   for (const state of ["connecting", "open", "waiting"]) {
     const world = new World();
@@ -206,6 +221,10 @@ test("a listener that closes it is obeyed at once", () => {
     world.socket.lose();
     world.pass(1e6);
     world.sockets.forEach((socket) => socket.open());
+    assert.equal(connection.state, "closed", state);
+    if (state === "connecting") connection.retry();
+    world.goOffline();
+    world.goOnline();
     assert.equal(connection.state, "closed", state);
     assert.ok(world.sockets.every(({ closedWith, readyState }) => closedWith || readyState === 1), state);
   }

@@ -1,7 +1,7 @@
 """Websockets for Django, in plain blocking Python.
 
 Public names are imported lazily: a server imports this package to patch the standard library, which must happen before
-Django is imported. The README explains how to use the package; this explains how it works.
+Django is imported. The documentation explains how to use the package; this explains how it works.
 
 Path of a handshake::
 

@@ -31,7 +31,7 @@ def accept_websocket(view: Any = None, /, **options: Any) -> Any:
 
     The view gets ``request.is_websocket()`` and ``request.websocket`` (None for a plain request). Use it bare, or call
     it with options that override settings for this view: ``origins``, ``subprotocols``, ``compression``,
-    ``max_message_size`` and others (see :mod:`django_websocket.conf`).
+    ``max_message_size`` and others.
 
     Raises TypeError for an ``async def`` view or an unknown option, ValueError for an option with an invalid value.
     """

@@ -45,16 +45,17 @@ class WebSocketException(Exception):
 class ConnectionClosed(WebSocketException):
     """The websocket is closed.
 
-    ``code`` and ``reason`` are those of the client's close frame: 1005 if it had no code, 1006 if there was no
-    close frame (RFC 6455, section 7.1.5). ``sent_code`` is the code of our own close frame, or None.
-    ``__cause__`` is what ended the connection, if not a close frame: a :exc:`ProtocolError`, or an OSError.
+    ``__cause__`` is what ended the connection, if not a close frame: a :exc:`.ProtocolError`, or an OSError.
     A view need not catch it: letting it propagate is a normal way to end.
     """
 
     def __init__(self, code: int = 1006, reason: str = "", sent_code: int | None = None) -> None:
         self.code = code
+        """Of the client's close frame: 1005 if it had no code, 1006 if there was none (RFC 6455, section 7.1.5)."""
         self.reason = reason
+        """Of the client's close frame."""
         self.sent_code = sent_code
+        """Of the server's close frame; None if there was none."""
         super().__init__(code, reason, sent_code)
 
     def __str__(self) -> str:
@@ -124,9 +125,13 @@ class HandshakeError(WebSocketException):
         kind: RefusalReason = RefusalReason.MALFORMED,
     ) -> None:
         self.status = status
+        """The HTTP status."""
         self.reason = reason
+        """What is wrong, for people."""
         self.headers = dict(headers or {})
+        """Headers of the response."""
         self.kind = kind
+        """The :class:`RefusalReason`."""
         super().__init__(status, reason)
 
     def __str__(self) -> str:
@@ -134,12 +139,14 @@ class HandshakeError(WebSocketException):
 
 
 class ProtocolError(WebSocketException):
-    """The peer broke the protocol; the connection is failed with :attr:`close_code`."""
+    """The peer broke the protocol; the connection is failed with ``close_code`` (RFC 6455, section 7.1.7)."""
 
     close_code = CloseCode.PROTOCOL_ERROR
+    """The code of the close frame that the server sends."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
+        """What the peer did, for people."""
         super().__init__(reason)
 
 

@@ -119,7 +119,7 @@ FINDINGS: dict[str, Finding] = {
         ),
         Finding(
             "W009",
-            "Every host name counts as the site's own, by ``ALLOWED_HOSTS``, and so pages of any site may open websockets.",
+            "Every host name counts as the site's own, by ``ALLOWED_HOSTS``, so pages of any site may open websockets.",
             'ALLOWED_HOSTS contains "*": pages of any host name that leads to this server may open websockets.',
             "List the site's host names in ALLOWED_HOSTS, or the origins of its pages in WEBSOCKET_ALLOWED_ORIGINS,"
             ' such as "https://example.com".',

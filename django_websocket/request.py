@@ -36,6 +36,7 @@ class WebSocketRequest(HttpRequest):
     """The request that a view gets from the decorators or the middleware; for type annotations only."""
 
     websocket: WebSocket | None
+    """The websocket; None for a plain request."""
 
     def is_websocket(self) -> bool:
         """Whether the client wants to open a websocket."""
@@ -53,7 +54,7 @@ def _false() -> bool:
 def attach_websocket(request: HttpRequest) -> WebSocket | None:
     """Set ``is_websocket()`` and ``websocket`` on ``request``, unless already set; return ``websocket``.
 
-    Raises :exc:`HandshakeError` if the request is a websocket handshake that can't be accepted, DisallowedHost for a
+    Raises :exc:`.HandshakeError` if the request is a websocket handshake that can't be accepted, DisallowedHost for a
     Host header that is not allowed.
     """
     typed = cast(WebSocketRequest, request)

@@ -44,7 +44,7 @@ class WebSocket:
     Once the view has accepted, native threads may use it, too: those of :func:`~django_websocket.blocking.to_thread`,
     of ``eventlet.tpool``, or any other. The server's thread makes their calls while they wait. A call raises
     RuntimeError if that thread is blocked for half a minute, for example by a view that joins the very thread that
-    calls (waiting for ``to_thread`` does not block it), and :exc:`ConnectionClosed` once the server has stopped.
+    calls (waiting for ``to_thread`` does not block it), and :exc:`.ConnectionClosed` once the server has stopped.
     """
 
     __slots__ = (
@@ -91,6 +91,7 @@ class WebSocket:
         """The server, or the test client, that opened it."""
         self.options = options
         self.path = path
+        """The target of its handshake, with the query string."""
         self.route: str | None = None
         """The URL pattern that led to its view: ``request.resolver_match.route``, None if there is none."""
         self.session_key: str | None = None
@@ -129,7 +130,7 @@ class WebSocket:
         Raises ValueError for a subprotocol that was not offered or a header that a view may not set,
         RuntimeError if the connection was already accepted or the caller isn't the view's own greenlet,
         TransactionManagementError inside an atomic block nested in that of ATOMIC_REQUESTS, and
-        :exc:`HandshakeAborted` if the response could not be sent.
+        :exc:`.HandshakeAborted` if the response could not be sent.
         """
         accept = self._accept
         if self._driver is not None or accept is None:
@@ -166,8 +167,8 @@ class WebSocket:
     def wait(self, timeout: float | None = None) -> Message | None:
         """Return the next message: ``str`` for text, ``bytes`` for binary; None once the connection is closed.
 
-        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet is
-        waiting, :exc:`ConnectionClosed` after returning None a thousand times, and what :meth:`accept` raises.
+        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`.ConcurrencyError` if another greenlet is
+        waiting, :exc:`.ConnectionClosed` after returning None a thousand times, and what :meth:`accept` raises.
         """
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             return cast(Message | None, self._call(self.wait, timeout))
@@ -304,7 +305,7 @@ class WebSocket:
         ``str`` is sent as text, bytes-like objects as binary, anything else as the text ``str(message)``.
         ``compress=False`` sends it uncompressed even if compression was negotiated; True compresses even short ones.
 
-        Raises :exc:`ConnectionClosed` if the connection is closed, or the client accepts no data for
+        Raises :exc:`.ConnectionClosed` if the connection is closed, or the client accepts no data for
         ``WEBSOCKET_SEND_TIMEOUT`` seconds.
         """
         driver = self._driver or self._accepted_driver()
@@ -371,8 +372,8 @@ class WebSocket:
         behind it are sent first, none missing and none twice. Returns a :class:`.Joined`, which says whether the
         history reaches back so far, and the group's position.
 
-        Raises ValueError for a name that no group can have, :exc:`ConnectionClosed` if the connection is closed,
-        :exc:`GroupsUnavailable`, and what :meth:`accept` raises.
+        Raises ValueError for a name that no group can have, :exc:`.ConnectionClosed` if the connection is closed,
+        :exc:`.GroupsUnavailable`, and what :meth:`accept` raises.
         """
         joined: Joinable = self.group_class(group) if isinstance(group, str) else group
         self._accepted_driver()
@@ -493,7 +494,7 @@ class WebSocket:
         return self._driver
 
     def abort(self) -> None:
-        """End the parked view with :exc:`HandshakeAborted`, because the ``101`` could not be sent."""
+        """End the parked view with :exc:`.HandshakeAborted`, because the ``101`` could not be sent."""
         self._accept = None
         self._connection.receive_eof()
         if self.handover is not None:

@@ -22,11 +22,20 @@ author = "django-websocket contributors"
 copyright = author
 version = release = django_websocket.__version__
 
-extensions = ["sphinx.ext.autodoc"]
+extensions = ["sphinx.ext.autodoc", "declared"]
+# So that the documentation needs few other packages.
+autodoc_mock_imports = ["gunicorn", "opentelemetry", "redis", "sentry_sdk"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
 # The tables of one process and of two are parts of a page.
 exclude_patterns = ["_build", "benchmarks/capacity-*.rst"]
 
 nitpicky = True
+# Other projects' names, and type variables; there is no inventory to look them up in without a network.
+nitpick_ignore_regex = [
+    ("py:.*", r"(asyncio|collections|django|json|unittest|wsgiref)\..*"),
+    ("py:class", r"(.*\.)?(P|T|View|Joinable|Message|StartResponse|TracerProvider|WSGIEnvironment)"),
+]
 
 html_theme = "furo"
 html_title = f"{project} {release}"

@@ -1,4 +1,4 @@
-"""The README's settings and examples are those of the code."""
+"""The README's figures are those of the benchmarks, and its examples run."""
 
 from __future__ import annotations
 
@@ -15,26 +15,10 @@ from django.urls import path
 from django.utils.module_loading import import_string
 
 from benchmarks.servers import SERVERS
-from django_websocket import WebSocket
-from django_websocket.conf import SETTINGS, Setting
 
 from .conftest import ROOT, code_blocks
 
 README = (ROOT / "README.rst").read_text()
-
-
-def row(setting: Setting) -> str:
-    """The setting's row in the README."""
-    option = f" (``{setting.option}``)" if setting.option else ""
-    doc = re.sub(r"\b(WEBSOCKET_\w+|CSRF_TRUSTED_ORIGINS)\b", r"``\1``", setting.doc)
-    return f"   * - ``{setting.name}``{option}\n     - ``{setting.default!r}``\n     - {doc}\n"
-
-
-def settings_table() -> str:
-    head = (
-        ".. list-table::\n   :header-rows: 1\n   :widths: 35 15 50\n\n   * - Setting\n     - Default\n     - Meaning\n"
-    )
-    return head + "".join(map(row, SETTINGS.values()))
 
 
 #: The servers that the README compares, by their names in the benchmarks.
@@ -70,19 +54,9 @@ def benchmarks_table() -> str:
     return head + "".join("   * - " + "\n     - ".join(row) + "\n" for row in rows).replace("- \n", "-\n")
 
 
-def generated() -> dict[str, str]:
-    """The parts of the README that are made from elsewhere, by the name of their markers."""
-    return {"settings": settings_table(), "benchmarks": benchmarks_table()}
-
-
 def test_benchmarks() -> None:
     """To bring the README up to date: ``python -m tests.test_readme``."""
     assert f".. benchmarks\n\n{benchmarks_table()}\n.. end of benchmarks" in README
-
-
-def test_settings() -> None:
-    """To bring the README up to date: ``python -m tests.test_readme``."""
-    assert f".. settings\n\n{settings_table()}\n.. end of settings" in README
 
 
 def test_examples() -> None:
@@ -108,15 +82,7 @@ def test_the_test_of_the_example_passes(settings: Any) -> None:
     assert (result.testsRun, result.failures, result.errors) == (1, [], [])
 
 
-def test_api() -> None:
-    """Each attribute of the websocket that the README tells of is there."""
-    documented = set(re.findall(r"``ws\.(\w+)", README))
-    assert len(documented) > 15
-    assert documented <= set(dir(WebSocket))
-
-
 if __name__ == "__main__":
-    for name, table in generated().items():
-        text = f".. {name}\n\n{table}\n.. end of {name}"
-        README = re.sub(rf"\.\. {name}\n.*?\.\. end of {name}", lambda _, text=text: text, README, flags=re.DOTALL)  # type: ignore[misc]
-    (ROOT / "README.rst").write_text(README)
+    text = f".. benchmarks\n\n{benchmarks_table()}\n.. end of benchmarks"
+    new = re.sub(r"\.\. benchmarks\n.*?\.\. end of benchmarks", lambda _: text, README, flags=re.DOTALL)
+    (ROOT / "README.rst").write_text(new)

@@ -60,7 +60,7 @@ class Receiver(Protocol):
 
 @dataclass
 class Page:
-    """A part of a history: up to :data:`PAGE_SIZE` messages, the oldest first."""
+    """A part of a history: up to ``PAGE_SIZE`` (100) messages, the oldest first."""
 
     messages: list[GroupMessage]
     position: Position

@@ -46,7 +46,9 @@ class History:
     """Keep the last ``size`` messages, until none has come for ``ttl`` seconds."""
 
     size: int
+    """Messages."""
     ttl: float = DEFAULT_TTL
+    """Seconds."""
 
     def __post_init__(self) -> None:
         if not (_is_positive(self.size) and isinstance(self.size, int)):
@@ -65,7 +67,10 @@ def _history(value: Any) -> History:
 
 @dataclass(frozen=True)
 class GroupsConfig:
-    """The setting, read and checked."""
+    """``WEBSOCKET_GROUPS``, read and checked: the keys in lower case, and their defaults.
+
+    ``histories`` has the patterns of HISTORY, and what they keep, in their order.
+    """
 
     backend: str = MEMORY
     location: str | tuple[str, ...] = ""

@@ -59,6 +59,7 @@ class Group:
 
     def __init__(self, name: str, *, history: int | None = None, history_ttl: float = DEFAULT_TTL) -> None:
         self.name = check_name(name)
+        """Its name."""
         self._history = None if history is None else History(history, history_ttl)
 
     def __repr__(self) -> str:
@@ -88,7 +89,7 @@ class Group:
         more than ``WEBSOCKET_MAX_OUTBOX`` bytes wait for it. Blocks while a large part of what was sent before still
         waits for the processor, and for the answer of Redis, where that carries the messages.
 
-        Raises :exc:`GroupsUnavailable` if there is none.
+        Raises :exc:`.GroupsUnavailable` if there is none.
         """
         self._send(GroupMessage.of(self.name, message, _address(exclude)), on_commit)
 
@@ -120,7 +121,7 @@ class Group:
 
         With ``presence`` it gets a :class:`.Notice` of each member with an info that joins, leaves, or gets another
         info; with ``messages=False`` nothing else. Works in any process, without a server, too. Raises
-        :exc:`GroupsUnavailable`.
+        :exc:`.GroupsUnavailable`.
         """
         return Subscription(self, self.history, since, presence=presence, messages=messages)
 
@@ -131,7 +132,7 @@ class Group:
 
         It begins behind the position in the header ``Last-Event-ID``, or else behind ``since``. It sends a comment
         after ``heartbeat`` seconds without a message, holds no database connection while it waits, and ends with the
-        session. On a server without green threads it occupies one of its threads. Raises :exc:`GroupsUnavailable`.
+        session. On a server without green threads it occupies one of its threads. Raises :exc:`.GroupsUnavailable`.
         """
         return event_stream(request, self, since, heartbeat)
 
@@ -139,14 +140,14 @@ class Group:
 
     @_homely
     def count(self) -> int:
-        """The number of members. Raises :exc:`GroupsUnavailable`."""
+        """The number of members. Raises :exc:`.GroupsUnavailable`."""
         return receivers.backend.count(self.name)
 
     @_homely
     def members(self) -> list[Any]:
         """The ``info`` of each member, None where it gave none; those of one process in the order of their joining.
 
-        Raises :exc:`GroupsUnavailable`.
+        Raises :exc:`.GroupsUnavailable`.
         """
         return receivers.backend.members(self.name)
 

@@ -40,7 +40,7 @@ NOTICES = frozenset((JOINED, LEFT))
 
 
 class GroupMessage:
-    """One message. ``exclude`` is the address of the member that doesn't get it: its process and its number there."""
+    """One message: what backends carry."""
 
     __slots__ = ("_shared", "body", "exclude", "group", "kind", "position")
 
@@ -48,10 +48,15 @@ class GroupMessage:
         self, group: str, kind: str, body: bytes, exclude: str | None = None, position: Position | None = None
     ) -> None:
         self.group = group
+        """The group's name."""
         self.kind = kind
+        """One letter: text, JSON, binary, close, joined or left."""
         self.body = body
+        """Its content, encoded."""
         self.exclude = exclude
+        """The address of the member that doesn't get it: its process and its number there."""
         self.position = position
+        """Its place in the history; None in a group without."""
         self._shared: SharedMessage | None = None
 
     @classmethod

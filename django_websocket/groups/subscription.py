@@ -36,6 +36,7 @@ class Notice:
     joined: bool
     """False if it has left."""
     info: Any
+    """What it gave when it joined: see :meth:`.WebSocket.join`."""
 
 
 class Subscription:
@@ -60,9 +61,11 @@ class Subscription:
         messages: bool = True,
     ) -> None:
         self.group = group
+        """The :class:`.Group`."""
         self.lost = 0
         """Messages that were dropped because nobody took them."""
         self.closed = False
+        """Whether :meth:`close` was called."""
         self.complete = True
         """Whether nothing is missing behind ``since``, as far as it has been read."""
         self._name: str = group.name
@@ -113,8 +116,8 @@ class Subscription:
     def wait(self, timeout: float | None = None) -> Any:
         """Return the next message: ``str``, or ``bytes`` if it is binary; None once the subscription is closed.
 
-        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`ConcurrencyError` if another greenlet or
-        thread is waiting, and :exc:`GroupsUnavailable` if the history can't be read; the next call tries again.
+        Raises TimeoutError if none arrives within ``timeout`` seconds, :exc:`.ConcurrencyError` if another greenlet or
+        thread is waiting, and :exc:`.GroupsUnavailable` if the history can't be read; the next call tries again.
         """
         message = self.wait_message(timeout)
         return None if message is None else _content(message)

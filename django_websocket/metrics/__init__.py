@@ -4,10 +4,10 @@
 
 With ``WEBSOCKET_METRICS_ADDRESS`` they have a port of their own, and the project imports nothing.
 
-Nothing is counted for a message. :mod:`.figures` adds up what the sockets have counted anyway, when somebody asks;
-:mod:`.exporter` copies that into the metrics of prometheus-client that :mod:`.declarations` lists. Where several
-processes serve one site, they share their figures through the directory PROMETHEUS_MULTIPROC_DIR, and :mod:`.sharing`
-has all of them write theirs when one is asked. :mod:`.page` is the answer.
+Nothing is counted for a message. ``figures`` adds up what the sockets have counted anyway, when somebody asks;
+``exporter`` copies that into the metrics of prometheus-client that ``declarations`` lists. Where several processes
+serve one site, they share their figures through the directory PROMETHEUS_MULTIPROC_DIR, and ``sharing`` has all of them
+write theirs when one is asked. ``page`` is the answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All metrics: names, types, labels and meanings. docs/howto/metrics.rst is made from this."""
+"""All metrics: names, types, labels and meanings. The reference is made from this."""
 
 from __future__ import annotations
 

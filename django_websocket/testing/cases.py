@@ -21,6 +21,7 @@ class WebSocketTestMixin(SimpleTestCase):
     """Makes ``self.client`` of any of Django's test cases a :class:`.WebSocketClient`."""
 
     client: WebSocketClient
+    """Of the test."""
     client_class = WebSocketClient
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:

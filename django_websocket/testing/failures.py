@@ -20,11 +20,13 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class WebSocketRejected(Exception):
-    """The handshake got another response than 101: :attr:`response`."""
+    """The handshake got another response than 101."""
 
     def __init__(self, path: str, response: Any, text: str | None = None) -> None:
         self.path = path
+        """Where the websocket was to be opened."""
         self.response: Any = response
+        """The response, with what Django's test client adds to it."""
         self._text = text or _describe_rejection(path, response)
         super().__init__(self._text)
 

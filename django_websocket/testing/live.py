@@ -44,6 +44,7 @@ class WebSocketLiveServerTestCase(WebSocketTestMixin, TransactionTestCase):
     """
 
     host = "localhost"
+    """Where the server listens."""
     port = 0
     """Any free port, by default."""
 

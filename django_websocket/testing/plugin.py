@@ -19,7 +19,7 @@ __all__ = ["ws_client"]
 
 @pytest.fixture
 def ws_client() -> Iterator[WebSocketClient]:
-    """A :class:`.WebSocketClient`: Django's test client, which can also open websockets."""
+    """A :class:`~django_websocket.testing.WebSocketClient`: Django's test client, which can also open websockets."""
     from .client import WebSocketClient
     from .groups import groups_in_memory
 

@@ -39,7 +39,9 @@ class ClientWebSocket:
         self.response = response
         """The 101, with what Django's test client adds to responses."""
         self.path = websocket.path
+        """Where it was opened, with the query string."""
         self.subprotocol: str | None = websocket.subprotocol
+        """The subprotocol that the view chose; None if there is none."""
         self.answers_pings = True
         """Set it to False for a client that has vanished without closing."""
         self._world = world

@@ -26,7 +26,7 @@ Fronts = dict[str, int]
 #: Seconds that the proxies wait for a client, and for the server.
 SHORT, LONG = 10.0, 20.0
 
-# As the README has it, with connections to the server kept and shared, which is what smuggling needs.
+# As docs/howto/deploying.rst has it, with connections to the server kept and shared, which is what smuggling needs.
 NGINX = """
 user root; daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx-error.log;
 events {{ worker_connections 4000; }}

@@ -28,8 +28,3 @@ def test_envelope() -> None:
     message = GroupMessage("chat.lobby", TEXT, b"hello", position=Position("k3v9", 17))
     assert message.envelope == shown
     assert json.loads(shown)["message"] == "hello"
-
-
-def test_keys_of_the_setting() -> None:
-    keys = set(re.findall(r"^   \* - ``([A-Z]+)``$", PAGE.read_text(), re.MULTILINE))
-    assert keys == {field.upper() for field in GroupsConfig.__dataclass_fields__} - {"HISTORIES"} | {"HISTORY"}

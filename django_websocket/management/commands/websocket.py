@@ -85,14 +85,16 @@ class Command(BaseCommand):
             type=_address,
             help="ws://host/path or wss://host/path; /path means the development server at 127.0.0.1:8000.",
         )
-        parser.add_argument("--user", metavar="NAME", help="Send the cookie of a session of this user, deleted later.")
+        parser.add_argument(
+            "--user", metavar="NAME", help="Send the cookie of a new session of this user, which is deleted at the end."
+        )
         parser.add_argument(
             "--header",
             metavar="'NAME: VALUE'",
             type=_header,
             action="append",
             default=[],
-            help="Send this header, too; may be repeated.",
+            help="Send this header, such as Authorization or another Host; may be repeated.",
         )
         parser.add_argument(
             "--subprotocol",
@@ -100,24 +102,28 @@ class Command(BaseCommand):
             type=_subprotocol,
             action="append",
             default=[],
-            help="Offer this one; may be repeated.",
+            help="Offer this subprotocol; may be repeated.",
         )
-        parser.add_argument("--origin", type=_origin, help="The page's origin. Default: the URL's own; '' sends none.")
-        parser.add_argument("--json", action="store_true", help="Print messages that are JSON indented.")
+        parser.add_argument(
+            "--origin",
+            type=_origin,
+            help="Say that this page connects. Default: one of the URL's own host, as from a browser; empty: none.",
+        )
+        parser.add_argument("--json", action="store_true", help="Print messages that are JSON with indentation.")
         parser.add_argument("--insecure", action="store_true", help="Don't verify the server's TLS certificate.")
         parser.add_argument(
             "--wait",
             metavar="SECONDS",
             type=_seconds,
             default=1.0,
-            help="How long to wait for answers after the end of the input, before closing. Default: 1.",
+            help="How long to wait for answers after the end of the input, unless the server closes. Default: 1.",
         )
         parser.add_argument(
             "--timeout",
             metavar="SECONDS",
             type=_seconds,
             default=10.0,
-            help="How long connecting, the handshake, and closing may take each. Default: 10.",
+            help="How long connecting, the handshake and closing may take each. Default: 10.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

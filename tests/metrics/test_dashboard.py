@@ -1,65 +1,22 @@
-"""docs/howto/metrics.rst and the dashboard know all metrics, and no others."""
+"""A process exports all metrics that are declared, and the dashboard shows them, and no others."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from django_websocket.exceptions import RefusalReason
-from django_websocket.metrics.declarations import DECLARATIONS, Declaration, Kind
+from django_websocket.metrics.declarations import DECLARATIONS, Kind
 from tests.conftest import ROOT
 from tests.site.running import serve_site
 
 from .load import SETTINGS, load
 from .scraped import Scraped
 
-DOCUMENT = ROOT / "docs" / "howto" / "metrics.rst"
 DASHBOARD = ROOT / "server" / "deploy" / "grafana-dashboard.json"
-
-
-def table(head: list[str], widths: str, rows: list[list[str]]) -> str:
-    lines = "".join("   * - " + "\n     - ".join(row) + "\n" for row in [head, *rows])
-    return f".. list-table::\n   :header-rows: 1\n   :widths: {widths}\n\n{lines}"
-
-
-def row(metric: Declaration) -> list[str]:
-    labels = ", ".join(f"``{label}``" for label in metric.labels) or "none"
-    return [f"``{metric.name}``", f"{metric.kind.value}, {metric.unit}", labels, metric.doc]
-
-
-def reasons() -> list[list[str]]:
-    """The reasons, and the docstrings below them."""
-    [tree] = ast.parse(inspect.getsource(RefusalReason)).body
-    assert isinstance(tree, ast.ClassDef)
-    docs = [
-        node.value.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    ]
-    return [[f"``{reason}``", str(doc)] for reason, doc in zip(RefusalReason, docs[1:], strict=True)]
-
-
-def generated() -> dict[str, str]:
-    """The parts of the document that are made from elsewhere, by the name of their markers."""
-    rows = [row(metric) for metric in DECLARATIONS.values()]
-    return {
-        "metrics": table(["Metric", "Type and unit", "Labels", "Meaning"], "34 16 14 36", rows),
-        "reasons": table(["``reason``", "Meaning"], "20 80", reasons()),
-    }
-
-
-@pytest.mark.parametrize("name", ["metrics", "reasons"])
-def test_the_document(name: str) -> None:
-    """To bring it up to date: ``python -m tests.metrics.test_documents``."""
-    assert f".. {name}\n\n{generated()[name]}\n.. end of {name}" in DOCUMENT.read_text()
-
-
-# The dashboard
 
 
 def expressions(node: Any) -> Iterator[str]:
@@ -117,15 +74,3 @@ def test_the_labels_of_an_expression(page: Scraped, expression: str) -> None:
     selectors = set(re.findall(r"(\w+)=~?\"", expression))
     assert selectors <= {"job"}  # which Prometheus adds
     assert expression.count("(") == expression.count(")")
-
-
-def update(document: Path) -> None:
-    text = document.read_text()
-    for name, part in generated().items():
-        new = f".. {name}\n\n{part}\n.. end of {name}"
-        text = re.sub(rf"\.\. {name}\n.*?\.\. end of {name}", lambda _, new=new: new, text, flags=re.DOTALL)  # type: ignore[misc]
-    document.write_text(text)
-
-
-if __name__ == "__main__":
-    update(DOCUMENT)

@@ -1,0 +1,1 @@
+"""The reference, built, beside the code."""

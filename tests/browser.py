@@ -87,6 +87,12 @@ class Page:
         """Type ``text`` into what has the focus."""
         self._call("Input.insertText", text=text)
 
+    def go_offline(self, offline: bool = True) -> None:
+        """Take the network away, or give it back."""
+        self._call("Network.enable")
+        network = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._call("Network.emulateNetworkConditions", **network)
+
     def screenshot(self) -> bytes:
         """The window as a PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])

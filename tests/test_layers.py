@@ -65,6 +65,7 @@ LAYERS = [
     "middleware",
     "endpoints",
     "__init__",
+    "templatetags",
     "live_page",
     "findings",
     "checks",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bypass_page_cache",
+    "csp_nonce",
     "drop_body",
     "drop_messages",
     "forbid_not_modified",
@@ -42,6 +43,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 # Requests
+
+
+def csp_nonce(request: HttpRequest | None) -> str | None:
+    """The nonce of the Content Security Policy: django-csp's, or that of Django 6 (``_csp_nonce``); None without one.
+
+    Both make it when it is read, and are false until then.
+    """
+    nonce = getattr(request, "csp_nonce", None)
+    if nonce is None:
+        nonce = getattr(request, "_csp_nonce", None)
+    return None if nonce is None else str(nonce)
+
 
 _NO_BODY = BytesIO()
 """The body of every handshake."""

@@ -1,0 +1,101 @@
+"""A page with the client, and what it connects to."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.staticfiles.views import serve
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template import engines
+from django.urls import path
+
+from django_websocket import Group, require_websocket
+from tests.site.views.common import SocketRequest
+
+from .project import GROUP
+
+PAGE = """<!DOCTYPE html>
+{% load django_websocket %}
+<title>Live</title>
+<link rel="icon" href="data:,">
+{% websocket_client %}
+<script type="module" nonce="{{ request.csp_nonce }}">
+import { connect } from "django-websocket";
+
+window.start = (path, options) => {
+  const socket = connect(path, options);
+  const told = { messages: [], states: [], close: null };
+  socket.addEventListener("message", (event) => told.messages.push(event.data));
+  socket.addEventListener("statechange", () => told.states.push(socket.transport ?? socket.state));
+  socket.addEventListener("close", (event) => { told.close = event.code; });
+  Object.assign(window, { socket, told });
+};
+addEventListener("pageshow", (event) => { window.persisted = event.persisted; });
+</script>
+"""
+
+
+def with_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """A middleware that allows only scripts of the site, and those with the nonce."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        nonce = secrets.token_urlsafe()
+        request.csp_nonce = nonce  # type: ignore[attr-defined]  # django-csp's
+        response = get_response(request)
+        response["Content-Security-Policy"] = f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; img-src data:"
+        return response
+
+    return middleware
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(engines["django"].from_string(PAGE).render({}, request))
+
+
+def other(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("<!DOCTYPE html><title>Another page</title>")
+
+
+@require_websocket
+def room(request: SocketRequest) -> None:
+    """What the client says is said to the group."""
+    request.websocket.join(GROUP, since=request.GET.get("since"))
+    for message in request.websocket:
+        Group(GROUP).send(message)
+
+
+def events(request: HttpRequest) -> StreamingHttpResponse:
+    return Group(GROUP).event_stream(request, since=request.GET.get("since"))
+
+
+def say(request: HttpRequest) -> HttpResponse:
+    """Says ``?text=`` to the group."""
+    Group(GROUP).send(request.GET["text"])
+    return HttpResponse("said")
+
+
+@require_websocket
+def closes(request: SocketRequest, code: int) -> None:
+    request.websocket.close(code)
+
+
+@require_websocket
+def forbids(request: SocketRequest) -> None:
+    raise PermissionDenied
+
+
+views: Any = {"room": room, "closes": closes, "forbids": forbids}  # the stubs know of no view that returns None
+
+urlpatterns = [
+    path("page/", page),
+    path("other/", other),
+    path("room/", views["room"]),
+    path("events/", events),
+    path("say/", say),
+    path("closes/<int:code>/", views["closes"]),
+    path("forbids/", views["forbids"]),
+    path("static/<path:path>", serve, {"insecure": True}),
+]

@@ -35,13 +35,14 @@ Where things are:
   over the hub's turns.
 * ``registry``: the open sockets, and the observers that learn of their end: ``sessions``, ``keepalive`` (pings), the
   server.
-* ``metrics/``: figures for Prometheus, read when it asks. ``background``: jobs that run while a server serves, such as
-  the measurement of its lag. ``refusals``: tells of handshakes that got no websocket. ``tracing/``: spans
-  for OpenTelemetry and Sentry.
+* ``metrics/``: figures for Prometheus, read when it asks. ``background``: jobs that run while a server serves.
+  ``hub_lag``: such a job, which measures how late everything else is. ``refusals``: tells of handshakes that got no
+  websocket. ``tracing/``: spans for OpenTelemetry and Sentry.
 * ``live_page/``: an application of its own, which shows the open websockets of all processes in the admin.
 * ``endless_loops``: stops views that go on using a closed websocket.
 * ``sessions``: closes sockets after a log-out, which ``serving/process/site`` looks for every few seconds.
 * ``database``: database connections of views. ``request``: what a request keeps while its socket is open.
+  ``visitor``: who opened it.
 * ``serving/``, the only code that knows eventlet: ``green/`` (eventlet, and what it leaves undone), ``wire`` (a socket,
   plain or TLS), ``http/`` (requests and responses), ``sockets/`` (open websockets), ``process/`` (the server around
   both, its shutdown, ``site``, which adds what Django needs, and ``worker``, which runs it for ``gunicorn``),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-__all__ = ["Network", "client_address", "client_block", "parse_networks"]
+__all__ = ["Network", "client_address", "client_block", "is_within", "parse_networks"]
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -55,6 +55,12 @@ def client_block(peer: str, forwarded: str, trusted: Iterable[Network]) -> str:
     """
     address = client_address(peer, forwarded, trusted)
     return "" if address is None else _block(address)
+
+
+def is_within(text: str, networks: Iterable[Network]) -> bool:
+    """Whether ``text`` is an address in one of ``networks``."""
+    address = _parse(text)
+    return address is not None and any(address in network for network in networks)
 
 
 def _parse(text: str) -> Address | None:

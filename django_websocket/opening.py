@@ -20,7 +20,6 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
-from .access_log import visitor_of
 from .channel import UPGRADE_KEY, Channel, Upgrade
 from .close_codes import CloseCode
 from .compat.asgiref import forget_callers_executor, move_context
@@ -36,10 +35,11 @@ from .origin import is_allowed_origin
 from .protocol.handshake import accept_key
 from .refusals import blame
 from .registry import registry
-from .request import note_client, release_handshake, release_request
+from .request import release_handshake, release_request
 from .sessions import session_watch
 from .signals import websocket_closed, websocket_opened
 from .subprotocols import warn_of_no_subprotocol
+from .visitor import visitor_of
 from .websocket import WebSocket
 from .wrapping import blame_for_none
 
@@ -195,7 +195,6 @@ class Opening:
         assert request is not None, "the view has not ended"
         self._loan.accepted(websocket)
         release_handshake(request)
-        note_client(websocket, request)
         if websocket.driver is not None:
             websocket.visitor = visitor_of(request, websocket.driver.peer_host)
         session_watch.add(websocket, request)

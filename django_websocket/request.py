@@ -18,7 +18,7 @@ from .options import resolve_options
 from .protocol.handshake import is_websocket_request, parse_handshake
 from .websocket import WebSocket
 
-__all__ = ["WebSocketRequest", "attach_websocket", "note_client", "release_handshake", "release_request"]
+__all__ = ["WebSocketRequest", "attach_websocket", "release_handshake", "release_request"]
 
 _HEADERS = {
     "upgrade": "HTTP_UPGRADE",
@@ -86,18 +86,6 @@ def release_handshake(request: HttpRequest) -> None:
         request.META.pop(key, None)
     compat.drop_body(request)
     compat.resolve_known_user(request)
-
-
-def note_client(websocket: WebSocket, request: HttpRequest) -> None:
-    """Note whose websocket it is, as far as the request knows that without a query.
-
-    A websocket then refers to values that the request and its user have anyway, and keeps neither of them.
-    """
-    websocket.address = request.META.get("REMOTE_ADDR", "")
-    user = compat.known_user(request)
-    if user is not None and getattr(user, "is_authenticated", False):
-        websocket.user_id = getattr(user, "pk", None)
-        websocket.user_name = str(user.get_username() if hasattr(user, "get_username") else user)
 
 
 def release_request(request: HttpRequest) -> None:

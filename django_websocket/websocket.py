@@ -21,6 +21,7 @@ from .protocol.connection import Connection, State
 from .protocol.frames import close_payload
 from .protocol.handshake import Handshake
 from .rated_driver import RatedDriver
+from .visitor import NOBODY
 
 __all__ = ["WebSocket"]
 
@@ -55,7 +56,6 @@ class WebSocket:
         "_driver",
         "_greenlet",
         "_messages",
-        "address",
         "groups",
         "handover",
         "handshake",
@@ -67,8 +67,6 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
-        "user_id",
-        "user_name",
         "view_name",
         "visitor",
     )
@@ -81,8 +79,6 @@ class WebSocket:
         """The client's handshake; None once the websocket is open."""
         self.handover: Handover | None = None
         """The run of its view; None before the view starts, or if it returned without accepting."""
-        self.address = ""
-        """``REMOTE_ADDR`` as the request had it when the view accepted: behind a proxy what a middleware made of it."""
         self.groups: tuple[str, ...] = ()
         """The names of the groups that it has joined, in that order."""
         self.number = 0
@@ -98,14 +94,10 @@ class WebSocket:
         """The key of the session that opened it, once that session is watched; else None."""
         self.view_name = ""
         """``request.resolver_match.view_name``: the name of its URL with the namespaces, or the view's path."""
-        self.user_id: Any = None
-        """The primary key of the user, if the request had loaded it when the view accepted."""
-        self.user_name = ""
-        """That user's name at the time."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
-        self.visitor: object = None
-        """What :mod:`.access_log` knows of who opened it."""
+        self.visitor = NOBODY
+        """Who opened it, once it is open."""
         self.release_database: Callable[[], None] | None = None
         """Called once in the view's greenlet when a wait has lasted ``options.release_db_after`` seconds."""
         self._accept: Callable[[str | None, Mapping[str, str] | None], None] | None = None

@@ -9,12 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, User
-from django.http import HttpRequest
-from django.test import RequestFactory
-from django.utils.functional import SimpleLazyObject
 
-from django_websocket.access_log import ClosedEntry, Visitor, is_wanted, log_closed, visitor_of
+from django_websocket.access_log import ClosedEntry, is_wanted, log_closed
 from tests.deadlines import deadline, wait_until
 from tests.serving.gunicorn.running import serving
 from tests.site.running import Site, serve_site
@@ -36,7 +32,6 @@ ENTRY = ClosedEntry(
     request_id="abc-123",
 )
 
-PEER = "10.0.0.1"
 
 JSON = {"()": "pythonjsonlogger.json.JsonFormatter", "fmt": "%(levelname)s %(name)s %(message)s"}
 
@@ -68,67 +63,6 @@ def lines_of(path: Path, number: int) -> list[str]:
 
     wait_until(lambda: len(lines()) >= number, 10, f"{number} lines in {path.name}")
     return lines()
-
-
-# What is known of a client
-
-
-def request(user: Any = None, **headers: str) -> HttpRequest:
-    made: HttpRequest = RequestFactory().get("/", REMOTE_ADDR=PEER, headers=headers)
-    if user is not None:
-        made.user = user
-    return made
-
-
-def test_of_most_clients_nothing_is_kept() -> None:
-    assert visitor_of(request(), PEER) is None
-    assert visitor_of(request(AnonymousUser(), **{"X-Forwarded-For": "203.0.113.7"}), PEER) is None
-
-
-def test_what_is_known(settings: Any) -> None:
-    settings.WEBSOCKET_TRUSTED_PROXIES = ["10.0.0.1"]
-    headers = {"X-Forwarded-For": "1.1.1.1, 2001:db8::7", "X-Request-ID": "abc"}
-    assert visitor_of(request(User(pk=42), **headers), PEER) == Visitor("2001:db8::7", "42", "abc")
-
-
-def test_a_middleware_may_have_found_the_client_out() -> None:
-    visited = request()
-    visited.META["REMOTE_ADDR"] = "203.0.113.7"
-    assert visitor_of(visited, PEER) == Visitor(client="203.0.113.7")
-
-
-def test_a_user_is_not_loaded_for_the_log() -> None:
-    lazy: Any = SimpleLazyObject(lambda: User(pk=42))
-    visited = request(lazy)
-    assert visitor_of(visited, PEER) is None
-    assert lazy.pk == 42
-    assert visitor_of(visited, PEER) == Visitor(user="42")
-
-
-def test_a_user_who_has_left_since_is_remembered() -> None:
-    assert visitor_of(request(AnonymousUser()), PEER, Visitor(user="42")) == Visitor(user="42")
-    assert visitor_of(request(User(pk=43)), PEER, Visitor(user="42")) == Visitor(user="43")
-
-
-@pytest.mark.parametrize(
-    ("sent", "kept"),
-    [
-        ("7b3f-41", "7b3f-41"),
-        ("Root=1-67891233-abcdef012345678912345678", "Root=1-67891233-abcdef012345678912345678"),
-        ("x" * 128, "x" * 128),
-        ("x" * 129, None),
-        ("", None),
-        ("two words", None),
-        ('a"b', None),
-        ("a\\b", None),
-        ("\xe4", None),
-        ("a\n", None),
-    ],
-)
-def test_a_request_id_is_kept_if_it_can_do_no_harm(sent: str, kept: str | None) -> None:
-    visited = request()
-    visited.META["HTTP_X_REQUEST_ID"] = sent
-    assert visitor_of(visited, PEER) == (kept and Visitor(request_id=kept))
 
 
 # The record

@@ -6,7 +6,6 @@ A Django application of its own, so that projects without it have neither its mo
 * :mod:`.census`: answers a query for this process, :mod:`.closing` closes websockets in it.
 * :mod:`.inquiry`: puts a query to all processes and merges their answers; :mod:`.respondent` is the other end, a job of
   each serving process. Both speak over groups that no project's code can name (:mod:`.control`).
-* :mod:`.lag`: measures how late the hub is, while somebody looks.
 * :mod:`.viewer`: one open page, at its websocket. :mod:`.admin`: who may, and the page itself.
 
 Nothing is counted for it, and nothing runs while nobody looks.

@@ -17,10 +17,10 @@ from typing import Any
 
 from ..groups.process import process_id
 from ..groups.receivers import receivers
+from ..hub_lag import lag_meter
 from ..registry import SocketObserver, registry
 from ..websocket import WebSocket
 from .columns import COLUMNS, MAX_TEXT, Column, describe
-from .lag import lag_meter
 from .query import LIMIT, Position, Query
 
 __all__ = ["Answer", "Census", "census"]

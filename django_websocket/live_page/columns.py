@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..access_log import Visitor
 from ..sessions import session_watch
 from ..websocket import WebSocket
 
@@ -40,7 +39,7 @@ def path_of(websocket: WebSocket) -> str:
 
 def user_id_of(websocket: WebSocket) -> str:
     """The primary key as a text; empty where nobody has logged in, or nobody has asked who."""
-    user_id = websocket.user_id
+    user_id = websocket.visitor.user_id
     if user_id is None:
         user_id = session_watch.user_id(websocket)
     return "" if user_id is None else str(user_id)
@@ -48,17 +47,16 @@ def user_id_of(websocket: WebSocket) -> str:
 
 def user_of(websocket: WebSocket) -> str:
     """The name, or at least the primary key."""
-    if websocket.user_name:
-        return websocket.user_name[:MAX_TEXT]
+    if name := websocket.visitor.user_name:
+        return name[:MAX_TEXT]
     user_id = user_id_of(websocket)
     return f"#{user_id}" if user_id else ""
 
 
 def address_of(websocket: WebSocket) -> str:
     """The client's address, behind proxies that WEBSOCKET_TRUSTED_PROXIES names, too."""
-    driver, visitor = websocket.driver, websocket.visitor
-    client = visitor.client if isinstance(visitor, Visitor) else None
-    return client or websocket.address or ("" if driver is None else driver.peer)
+    driver = websocket.driver
+    return websocket.visitor.address or ("" if driver is None else driver.peer_host or driver.peer)
 
 
 def _opened(websocket: WebSocket) -> float:

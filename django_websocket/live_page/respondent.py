@@ -14,7 +14,6 @@ from ..groups.subscription import Subscription
 from .census import Census, census
 from .closing import Order, carry_out
 from .control import CONTROL, listen, post
-from .lag import lag_meter
 from .query import Query
 
 __all__ = ["Respondent"]
@@ -76,4 +75,3 @@ class Respondent:
 
 
 background.add(Respondent(census).run)
-background.add(lag_meter.run)

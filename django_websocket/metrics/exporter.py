@@ -15,7 +15,9 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from ..groups.events import new_event
 from ..home import at_home
+from ..hub_lag import TICK, lag_meter
 from .declarations import DECLARATIONS, PREFIX, Declaration, Kind
 from .figures import Figures, figures
 from .sharing import Sharing, sharing
@@ -23,9 +25,6 @@ from .sharing import Sharing, sharing
 __all__ = ["Exporter", "exporter"]
 
 logger = logging.getLogger("django_websocket")
-
-TICK = 0.1
-"""Seconds between two measurements of the lag, and looks for somebody who wants figures: 0.2 % of a core."""
 
 MAX_TICKS = 100
 """Ticks that a late one stands for, at most: a process may have been stopped for hours."""
@@ -96,25 +95,26 @@ class Exporter:
             self._child("view_seconds", (route,)).observe(seconds)
 
     def run(self) -> None:
-        """The job of the server: measure the lag of its hub, and share figures when somebody asks, until killed."""
+        """The job of the server: count how late its hub is, and share figures when somebody asks, until killed."""
         self.declare()
         self._figures.processes = 1
         if self._sharing is not None:
             self._sharing.join()
         try:
-            while True:
-                due = time.monotonic() + TICK
-                time.sleep(TICK)
-                try:
-                    self._tick(time.monotonic(), due)
-                    self._is_failing = False
-                except Exception:
-                    if not self._is_failing:
-                        logger.exception("Could not write figures; will retry")
-                    self._is_failing = True
+            with lag_meter.following(self._on_tick):
+                new_event().wait()
         finally:
             self._figures.processes = 0
             self._finish()
+
+    def _on_tick(self, now: float, due: float) -> None:
+        try:
+            self._tick(now, due)
+            self._is_failing = False
+        except Exception:
+            if not self._is_failing:
+                logger.exception("Could not write figures; will retry")
+            self._is_failing = True
 
     def _tick(self, now: float, due: float) -> None:
         lag = self._child("hub_lag_seconds", ())

@@ -48,7 +48,7 @@ LINKED = dict.fromkeys(SETTINGS, "setting") | dict.fromkeys(DECLARATIONS, "metri
 def entry(kind: str, name: str, text: str, **fields: str) -> Iterator[str]:
     """The lines of one entry."""
     yield from (f".. {kind}:: {name}", "", f"   {text}", "")
-    yield from (f"   :{label.replace('_', ' ').capitalize()}: {value}" for label, value in fields.items())
+    yield from (f"   | {label.replace('_', ' ').capitalize()}: {value}" for label, value in fields.items())
     yield ""
 
 

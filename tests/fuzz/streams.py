@@ -97,7 +97,7 @@ class Server:
     takes_websockets = True
     stopping = False
     disowned = False
-    admission = None
+    handshake_gate = None
 
     @property
     def access_log(self) -> Any:

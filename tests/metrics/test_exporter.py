@@ -14,7 +14,7 @@ import os, sys
 from django.conf import settings
 settings.configure()
 from prometheus_client import REGISTRY
-from django_websocket.metrics.exporter import MAX_TICKS, TICK, Exporter
+from django_websocket.metrics.exporter import MAX_TICKS, Exporter
 from django_websocket.metrics.figures import figures
 
 def value(name, **labels):

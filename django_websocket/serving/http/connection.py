@@ -20,9 +20,9 @@ from ..green import eventlet
 from ..green.forks import leave
 from ..tls import TLS
 from ..wire import Wire
-from .admission import Admission
 from .body import RequestBody
 from .environ import make_environ
+from .handshake_gate import HandshakeGate
 from .head import Head, Refusal, approve_head, refuse_unfinished
 from .response import Response, refusal_bytes
 from .stream import Disconnected, Stream
@@ -71,7 +71,7 @@ class HTTPServer(Protocol):
     """Seconds a client has to send a whole request head."""
     keep_alive: float | None
     """Seconds that an idle connection stays open; None for :data:`KEEP_ALIVE_TIMEOUT`."""
-    admission: Admission | None
+    handshake_gate: HandshakeGate | None
     """What handshakes have to pass; None if nothing."""
     tls: TLS | None
     """What connections are encrypted with; None if they aren't."""
@@ -183,8 +183,8 @@ class HTTPConnection:
             if isinstance(head, Refusal):
                 self._refuse(head)
                 return None
-            admission = self._server.admission
-            if admission is not None and (refusal := admission.refuse(head, self._peer[0])) is not None:
+            gate = self._server.handshake_gate
+            if gate is not None and (refusal := gate.refuse(head, self._peer[0])) is not None:
                 self._turn_away(refusal)
                 return None
             switch = self._answer(head)

@@ -26,9 +26,9 @@ from ..green import eventlet
 from ..green.forks import at_fork, give_up, leave
 from ..green.stalls import meter_of
 from ..green.thread_calls import ThreadCalls
-from ..http.admission import Admission
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
+from ..http.handshake_gate import HandshakeGate
 from ..http.head import Refusal
 from ..http.response import refusal_bytes
 from ..http.stream import Stream
@@ -127,7 +127,7 @@ class Server(SocketObserver):
         )
         self.request_timeout: float = request_timeout or _setting("WEBSOCKET_REQUEST_TIMEOUT")
         self.keep_alive = keep_alive
-        self.admission = _admission()
+        self.handshake_gate = _handshake_gate()
         self.tls = tls
         self.on_connection_end = on_connection_end
         self.websocket_log = websocket_log
@@ -333,6 +333,9 @@ class Server(SocketObserver):
     # Accepting
 
     def _take(self, sock: socket.socket, address: Any, environ: dict[str, Any]) -> None:
+        if self.handshake_gate is not None and address and self.handshake_gate.shuts_out(address[0]):
+            sock.close()
+            return
         if self._open >= self.max_connections:
             self._refuse(sock)
             return
@@ -428,10 +431,10 @@ def _setting(name: str) -> Any:
     return get_setting(name)
 
 
-def _admission() -> Admission | None:
+def _handshake_gate() -> HandshakeGate | None:
     from ...addresses import parse_networks
     from ...rates import parse_rate
 
     rate = _setting("WEBSOCKET_HANDSHAKE_RATE")
     amount = None if rate is None else parse_rate(rate).messages
-    return None if amount is None else Admission(amount, parse_networks(_setting("WEBSOCKET_TRUSTED_PROXIES")))
+    return None if amount is None else HandshakeGate(amount, parse_networks(_setting("WEBSOCKET_TRUSTED_PROXIES")))

@@ -11,9 +11,9 @@ from greenlet import greenlet
 from ...channel import Acceptance
 from ..green import eventlet
 from ..green.forks import at_fork, give_up
-from ..http.admission import Admission
 from ..http.connection import AccessEntry, HTTPConnection
 from ..http.environ import base_environ
+from ..http.handshake_gate import HandshakeGate
 from ..tls import TLS
 from ..wire import Wire
 from .acceptor import Acceptor
@@ -42,7 +42,7 @@ class SideDoor:
     access_log: Callable[[AccessEntry], None] | None = None
     request_timeout = REQUEST_TIMEOUT
     keep_alive: float | None = None
-    admission: Admission | None = None
+    handshake_gate: HandshakeGate | None = None
     tls: TLS | None = None
     takes_websockets = False
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from django_websocket.serving.http import connection
-from django_websocket.serving.http.admission import Admission
 from django_websocket.serving.http.connection import HTTPConnection
+from django_websocket.serving.http.handshake_gate import HandshakeGate
 from django_websocket.serving.http.head import Head
 from django_websocket.serving.patch import eventlet
 from django_websocket.serving.tls import TLS
@@ -412,7 +412,7 @@ class NoServer:
     tls: TLS | None = None
     stopping = False
     disowned = False
-    admission: Admission | None = None
+    handshake_gate: HandshakeGate | None = None
     takes_websockets = True
 
     def open_websocket(self, *args: Any) -> None:

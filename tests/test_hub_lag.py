@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from django_websocket.live_page.lag import LagMeter
+from django_websocket.hub_lag import LagMeter
 from tests.deadlines import wait_until
 
 
@@ -22,6 +22,17 @@ def test_it_is_measured_while_somebody_looks() -> None:
     meter._until = 0.0
     wait_until(lambda: meter._wake is not None, 5, "it sleeps again")
     assert not meter._measured
+
+
+def test_it_is_measured_while_somebody_follows() -> None:
+    meter = LagMeter()
+    threading.Thread(target=meter.run, daemon=True).start()
+    wait_until(lambda: meter._wake is not None, 5, "it sleeps")
+    told: list[tuple[float, float]] = []
+    with meter.following(lambda now, due: told.append((now, due))):
+        wait_until(lambda: len(told) >= 2, 5, "it measures")
+    assert all(now - due >= 0 for now, due in told)
+    wait_until(lambda: meter._wake is not None, 5, "it sleeps again")
 
 
 def test_the_peak_is_that_of_the_time_asked_for() -> None:

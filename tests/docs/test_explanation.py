@@ -74,6 +74,9 @@ def test_more_figures() -> None:
     [(share, lost)] = re.findall(r"Held for 300 s: ([\d.]+) % of a core, \d+ pings, (\d+) sockets lost", capacity)
     assert (f"took\n{share} % of a core" in HUB.text, lost) == (True, "0")
     assert re.search(r"^19000 ", capacity, re.MULTILINE)
+    version = "eventlet 0.41.3"
+    assert version in (BENCHMARKS / "results.rst").read_text()
+    assert version.replace("eventlet ", "Releases go on: ") in Page("explanation/eventlet").text
     assert (turns.TURN_SECONDS, native.SIZE) == (0.002, 20)
     assert "slices of two\n  milliseconds" in HUB.text
 

@@ -140,4 +140,4 @@ def test_others_run_while_it_waits(driver: str) -> None:
 
 
 def test_the_default() -> None:
-    assert f"``WEBSOCKET_RELEASE_DB_AFTER`` seconds ({SETTINGS['WEBSOCKET_RELEASE_DB_AFTER'].default})" in PAGE.text
+    assert f"``WEBSOCKET_RELEASE_DB_AFTER`` seconds ({SETTINGS['WEBSOCKET_RELEASE_DB_AFTER'].default})" in PAGE.prose

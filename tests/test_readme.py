@@ -14,6 +14,7 @@ import pytest
 from django.urls import path
 from django.utils.module_loading import import_string
 
+from benchmarks.report.tables import simple_table
 from benchmarks.servers import SERVERS
 
 from .conftest import ROOT, code_blocks
@@ -37,7 +38,7 @@ def benchmarks_table() -> str:
         value = statistics.median(samples[sample] for samples in measured[server, workload])
         return f"{value:,.{digits}f}".replace(",", " ")
 
-    rows = [["", "echo, 100 clients", "echo, 1000 clients", "connects", "idle socket"]]
+    rows = []
     for name in COMPARED:
         title = f"**{SERVERS[name].title}**" if name == "ours" else SERVERS[name].title
         title += " \\*" if SERVERS[name].django else ""
@@ -50,8 +51,7 @@ def benchmarks_table() -> str:
                 f"{median(name, 'idle-15000', 'rss_kib', 1)} KiB",
             ]
         )
-    head = ".. list-table::\n   :header-rows: 1\n\n"
-    return head + "".join("   * - " + "\n     - ".join(row) + "\n" for row in rows).replace("- \n", "-\n")
+    return simple_table(["server", "echo, 100 clients", "echo, 1000 clients", "connects", "idle socket"], rows) + "\n"
 
 
 def test_benchmarks() -> None:

@@ -209,6 +209,21 @@ test("retry hurries, and begins anew after the end", () => {
   assert.equal(told.closes.length, 1);
 });
 
+test("what begins anew has forgotten its failures", () => {
+  const world = new World();
+  const { connection } = world.connect("/socket/", { eventStream: "/events/" });
+  world.socket.lose();
+  world.passDelay();
+  world.socket.lose();
+  connection.close();
+  connection.retry();
+  assert.equal(connection.attempts, 0);
+  world.socket.lose();
+  assert.deepEqual(world.delays, [250]);
+  world.passDelay();
+  assert.equal(world.streams.length, 0);
+});
+
 test("a listener that closes it is obeyed at once", () => {
   for (const state of ["connecting", "open", "waiting"]) {
     const world = new World();

@@ -1,4 +1,4 @@
-"""docs/browser.rst knows all that the client has."""
+"""docs/howto/client.rst knows all that the client has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from tests.conftest import ROOT
 
-DOCUMENT = (ROOT / "docs/browser.rst").read_text()
+DOCUMENT = (ROOT / "docs/howto/client.rst").read_text()
 
 STATIC = ROOT / "django_websocket/static/django_websocket"
 

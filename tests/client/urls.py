@@ -41,7 +41,7 @@ addEventListener("pageshow", (event) => { window.persisted = event.persisted; })
 """
 
 
-DOCUMENT = ROOT / "docs/browser.rst"
+DOCUMENT = ROOT / "docs/howto/client.rst"
 
 (_first, *_) = re.findall(r"code-block:: html\+django\n\n((?:    .*\n|\n)+)", DOCUMENT.read_text())
 DOCUMENTED_PAGE = dedent(_first)

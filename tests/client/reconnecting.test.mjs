@@ -184,6 +184,7 @@ test("retry hurries, and begins anew after the end", () => {
   connection.retry();
   assert.equal(world.sockets.length, 2);
   assert.equal(connection.state, "connecting");
+  assert.equal(connection.attempts, 1);
   world.socket.open();
   connection.retry();
   assert.equal(world.sockets.length, 2);

@@ -39,6 +39,20 @@ test("it tells its states, and takes messages as they are", () => {
   assert.equal(world.sockets.length, 2);
 });
 
+test("how the last connection ended", () => {
+  const world = new World();
+  const { connection } = world.connect();
+  assert.equal(connection.code, null);
+  world.socket.open();
+  world.socket.lose(1012);
+  assert.equal(connection.code, 1012);
+  world.passDelay();
+  world.socket.lose(1006);
+  assert.equal(connection.code, 1006);
+  connection.close(4001);
+  assert.equal(connection.code, 4001);
+});
+
 test("full jitter, and a bound that doubles up to 30 seconds", () => {
   const world = new World();
   world.random = 1;

@@ -34,6 +34,7 @@ class Connection extends EventTarget {
   state = "closed";
   transport = null;
   attempts = 0;
+  code = null;
   #url;
   #options;
   #since;
@@ -192,6 +193,7 @@ class Connection extends EventTarget {
   #lose(lost, code, reason) {
     if (this.#isGone(lost)) return;
     lost.native?.close();
+    if (code) this.code = code;
     if (lost === this.#attempt) this.#attempt = null;
     else this.#link = null;
     const isFinal = FINAL_CODES.includes(code) || this.#options.finalCodes?.includes(code);
@@ -224,6 +226,7 @@ class Connection extends EventTarget {
     this.#drop(code, reason);
     this.#watch?.abort();
     this.#queue = [];
+    this.code = code;
     this.#show("closed");
     this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean: code !== ABNORMAL }));
   }

@@ -49,7 +49,7 @@ FINDINGS: dict[str, Finding] = {
             "E001",
             "A setting of this package has a value that it can't have.",
             "{name} must be {expects}, not {value!r}.",
-            "{doc}",
+            "{meaning}",
         ),
         Finding(
             "E002",
@@ -174,6 +174,15 @@ FINDINGS: dict[str, Finding] = {
             "WEBSOCKET_PING_INTERVAL is {interval!r}: most proxies cut a websocket that is silent for a minute.",
             "Make it shorter than the proxy's patience (proxy_read_timeout of nginx: 60 seconds), or leave it at its"
             " default of {default} seconds.",
+            deploy=True,
+        ),
+        Finding(
+            "W016",
+            "The project uses tickets, and its default cache is in the memory of one process, or nowhere.",
+            "The default cache is not shared: other processes don't know which tickets were used or revoked.",
+            'In CACHES, "default": {{"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION":'
+            ' "redis://localhost:6379/1"}}, or DatabaseCache. If there is a single process, '
+            + _SILENCE.format(id="W016"),
             deploy=True,
         ),
     )

@@ -39,6 +39,18 @@ test("it tells its states, and takes messages as they are", () => {
   assert.equal(world.sockets.length, 2);
 });
 
+test("a close event says whether it was clean", () => {
+  for (const code of [1000, 1006]) {
+    const world = new World();
+    const { connection } = world.connect("/socket/", { finalCodes: [1006] });
+    const closes = [];
+    connection.addEventListener("close", (event) => closes.push(event.wasClean));
+    world.socket.open();
+    world.socket.lose(code);
+    assert.deepEqual(closes, [code === 1000]);
+  }
+});
+
 test("how the last connection ended", () => {
   const world = new World();
   const { connection } = world.connect();

@@ -224,7 +224,7 @@ class Connection extends EventTarget {
 
   #end(code, reason) {
     this.#drop(code, reason);
-    this.#watch?.abort();
+    this.#watch.abort();
     this.#queue = [];
     this.code = code;
     this.#show("closed");

@@ -38,11 +38,6 @@ test("the event stream takes over where websockets are broken", () => {
   assert.deepEqual(told.messages, [{ data: "hello", group: "a", position: "e1.1" }]);
 });
 
-test("a websocket URL for the event stream", () => {
-  const { world } = withoutWebsockets({ eventStream: "wss://other.example/events/" });
-  assert.equal(world.stream.url.href, "https://other.example/events/");
-});
-
 test("without an event stream, websockets are tried for ever", () => {
   const { world } = withoutWebsockets({});
   assert.equal(world.sockets.length, 4);

@@ -207,6 +207,10 @@ test("a listener that closes it is obeyed at once", () => {
     world.pass(1e6);
     world.sockets.forEach((socket) => socket.open());
     assert.equal(connection.state, "closed", state);
+    if (state === "connecting") connection.retry();
+    world.goOffline();
+    world.goOnline();
+    assert.equal(connection.state, "closed", state);
     assert.ok(world.sockets.every(({ closedWith, readyState }) => closedWith || readyState === 1), state);
   }
 });

@@ -32,6 +32,11 @@ class Block(NamedTuple):
     code: str
 
 
+def one_line(text: str) -> str:
+    """``text`` without line breaks and indentation."""
+    return " ".join(text.split())
+
+
 class Page:
     """A page of the documentation, by its path without the suffix."""
 
@@ -52,10 +57,10 @@ class Page:
         """The code in ``language``, in its order. Who unpacks it notices when a block is added."""
         return [block.code for block in self.blocks if block.language == language]
 
-    def row(self, text: str) -> str:
-        """The line that has ``text``, of which there has to be one."""
-        [line] = [line for line in self.text.splitlines() if text in line]
-        return line
+    @property
+    def prose(self) -> str:
+        """The text without its line breaks, as those move."""
+        return one_line(self.text)
 
 
 class Modules:

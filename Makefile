@@ -63,7 +63,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[speedups]'
+	$(PIP) install --editable '.[redis,speedups]'
 	@touch $@
 
 $(VENV)/.stamp-test: setup.cfg pyproject.toml | $(BIN)/python

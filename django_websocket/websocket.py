@@ -36,6 +36,13 @@ class Joinable(Protocol):
         """Make it no member."""
 
 
+class Admitted(Protocol):
+    """A ticket that was found valid."""
+
+    def takes(self, message: Message) -> bool:
+        """Whether ``message`` is not for the view, but another ticket. Raises :exc:`.InvalidTicket`."""
+
+
 class WebSocket:
     """A server-side websocket for plain blocking code.
 
@@ -67,6 +74,7 @@ class WebSocket:
         "route",
         "session_key",
         "subprotocol",
+        "ticket",
         "view_name",
         "visitor",
     )
@@ -96,6 +104,8 @@ class WebSocket:
         """``request.resolver_match.view_name``: the name of its URL with the namespaces, or the view's path."""
         self.subprotocol: str | None = None
         """The negotiated subprotocol, or None; known after the accept."""
+        self.ticket: Admitted | None = None
+        """What its client has been let in with instead of a cookie; None without a ticket."""
         self.visitor = NOBODY
         """Who opened it, once it is open."""
         self.release_database: Callable[[], None] | None = None
@@ -475,6 +485,16 @@ class WebSocket:
         assert self._driver is None
         self.options = options
         self._connection = Connection(max_message_size=options.max_message_size, max_queue=options.max_queue)
+        self._take_queue()
+
+    def admit(self, ticket: Admitted) -> None:
+        """Note what the client has been let in with; only before the view runs."""
+        self.ticket = ticket
+        self._take_queue()
+
+    def _take_queue(self) -> None:
+        if self.ticket is not None:
+            self._connection.divert_messages(self.ticket.takes)
         self._messages = self._connection.messages
 
     def attach(self, channel: Channel, peer: str, owner: object, on_closed: Callable[[WebSocket], None]) -> Driver:

@@ -62,8 +62,8 @@ def test_benchmarks() -> None:
 def test_examples() -> None:
     """What the README shows first is what the demo runs."""
     [code] = [block for block in code_blocks(ROOT / "README.rst") if "def echo_once" in block]
-    views = (ROOT / "server" / "views.py").read_text()
-    functions = {node.name: ast.dump(node) for node in ast.parse(views).body if isinstance(node, ast.FunctionDef)}
+    views = [ast.parse((ROOT / "server" / "pages" / name).read_text()) for name in ("echo.py", "lower_case.py")]
+    functions = {node.name: ast.dump(node) for one in views for node in one.body if isinstance(node, ast.FunctionDef)}
     examples = {node.name: ast.dump(node) for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
     assert set(examples) == {"echo_once", "lower_case"}
     assert examples.items() <= functions.items()
@@ -73,7 +73,7 @@ def test_examples() -> None:
 def test_the_test_of_the_example_passes(settings: Any) -> None:
     settings.ROOT_URLCONF = ModuleType("urls")
     # Not imported when this module brings the README up to date, without settings.
-    settings.ROOT_URLCONF.urlpatterns = [path("echo-once/", import_string("server.views.echo_once"))]
+    settings.ROOT_URLCONF.urlpatterns = [path("echo-once/", import_string("server.pages.echo.echo_once"))]
     names: dict[str, Any] = {}
     [code] = [block for block in code_blocks(ROOT / "README.rst") if "WebSocketTestCase" in block]
     exec(code, names)

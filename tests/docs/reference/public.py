@@ -53,18 +53,8 @@ INTERNAL = {
     "Subscription": {"add_waker", "is_ready", "put", "remove_waker", "wait_message"},
     "WebSocket": {
         *("abort", "accepted", "admit", "attach", "bind", "configure", "connection", "disown", "driver", "group_class"),
-        *(
-            "handover",
-            "handshake",
-            "kill",
-            "number",
-            "options",
-            "owner",
-            "release_database",
-            "ticket",
-            "visitor",
-            "wait_until",
-        ),
+        *("handover", "handshake", "kill", "number", "options", "owner", "release_database", "ticket", "visitor"),
+        "wait_until",
     },
     "WebSocketClient": {"session"},  # Django's own
     "WebSocketLiveServerTestCase": {"setUpClass"},

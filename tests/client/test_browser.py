@@ -204,7 +204,7 @@ def start_with(page: Page, url: str, ticket: str) -> None:
 
 def test_tickets_are_refreshed(town: Town, browser: Page) -> None:
     start_with(browser, town.url("/page/"), "ticket")
-    browser.wait_for("window.tickets > 8")
+    browser.wait_for("window.tickets > 9")
     browser.run("socket.send('still here')")
     # The view sees no ticket.
     wait_heard(browser, ["Hello, ann", "still here"])

@@ -1,4 +1,4 @@
-// A websocket that comes back by itself. Its documentation tells what it does, and why.
+// A websocket that comes back by itself.
 
 const FIRST_DELAY = 500; // milliseconds, as all times
 const MAX_DELAY = 30_000;
@@ -43,7 +43,7 @@ class Connection extends EventTarget {
   #attempt = null; // what is to become the link
   #timer;
   #ticketTimer;
-  #failures = 0; // of websockets alone
+  #failures = 0; // of websockets, in a row
   #queue = [];
   #watch;
 

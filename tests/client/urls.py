@@ -47,7 +47,7 @@ DOCUMENT = ROOT / "docs/howto/client.rst"
 (_first, *_) = re.findall(r"code-block:: html\+django\n\n((?:    .*\n|\n)+)", DOCUMENT.read_text())
 DOCUMENTED_PAGE = dedent(_first)
 
-documented: dict[str, Any] = {"__name__": __name__, "require_websocket": require_websocket, "Group": Group}
+documented: dict[str, Any] = {"__name__": __name__}
 exec(code_blocks(DOCUMENT)[0], documented)
 
 

@@ -129,10 +129,12 @@ class Upgrade:
     ``new_loan()`` makes the view's loan, where that is not a :class:`~django_websocket.database.ConnectionLoan`.
     """
 
-    __slots__ = ("acceptance", "new_loan", "refusal")
+    __slots__ = ("acceptance", "new_loan", "refusal", "ticket")
 
     def __init__(self, new_loan: Callable[[], Any] | None = None) -> None:
         self.acceptance: Acceptance | None = None
         self.refusal: RefusalReason | None = None
         """Why the handshake is refused, where that is known."""
         self.new_loan = new_loan
+        self.ticket: str | None = None
+        """What the client has shown instead of a cookie, until it is read; nothing else may see it."""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["CloseCode"]
+__all__ = ["UNAUTHORIZED", "CloseCode"]
+
+UNAUTHORIZED = 4401
+"""Who opened the websocket may no longer have it: the session ended, or the ticket.
+
+In the range that section 7.4.2 reserves for applications; modelled on HTTP's 401.
+"""
 
 
 class CloseCode(IntEnum):

@@ -247,8 +247,23 @@ SETTINGS: dict[str, Setting] = {
             3,
             _is_seconds_or_none,
             "None or a number of seconds",
-            "Seconds between checks that the sessions that opened sockets are still valid (4401 if not);"
-            " None or 0 disables them.",
+            "Seconds between checks that the sessions and the tickets that opened sockets are still valid (4401 if"
+            " not); None or 0 disables them.",
+        ),
+        Setting(
+            "WEBSOCKET_TICKET_AGE",
+            60,
+            _is_seconds,
+            _SECONDS,
+            "Seconds for which a ticket may open a websocket.",
+        ),
+        Setting(
+            "WEBSOCKET_TICKET_REFRESH",
+            3600,
+            _is_limit,
+            "None or a positive number of seconds",
+            "Seconds within which the client of a websocket that a ticket opened must send another one, or it is closed"
+            " with 4401; None: never. Tickets that come from a session end with it instead.",
         ),
         Setting(
             "WEBSOCKET_GROUPS",

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
+from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage, register
 from django.core.exceptions import ImproperlyConfigured
@@ -32,6 +33,7 @@ __all__ = [
     "check_pools",
     "check_session_cache",
     "check_shared_groups",
+    "check_ticket_cache",
     "check_tls",
     "register_deployment_checks",
 ]
@@ -80,16 +82,16 @@ def check_shared_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         in_memory = issubclass(load_backend(config), MemoryBackend)
     except ImproperlyConfigured:
         return []  # E004
-    if not in_memory or not (config.histories or _asks_for_groups()):
+    if not in_memory or not (config.histories or _imports_from_views("Group")):
         return []
     return [FINDINGS["W011"].message()]
 
 
-def _asks_for_groups() -> bool:
-    """Whether the code that the URLs lead to has imported ``Group``, which the package looks up when it is asked."""
+def _imports_from_views(name: str) -> bool:
+    """Whether the code that the URLs lead to has imported ``name``, which the package has only once it is asked."""
     if getattr(settings, "ROOT_URLCONF", None):
         get_resolver().url_patterns  # noqa: B018  imports the views
-    return "Group" in vars(django_websocket)
+    return name in vars(django_websocket)
 
 
 def check_descriptors(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
@@ -125,6 +127,17 @@ def check_session_cache(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return [FINDINGS["W014"].message(consequence=consequence, alias=settings.SESSION_CACHE_ALIAS)]
 
 
+def check_ticket_cache(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Check that all processes know which tickets were used or revoked (W016)."""
+    try:
+        cache = caches[DEFAULT_CACHE_ALIAS]
+    except InvalidCacheBackendError:
+        return []
+    if not isinstance(cache, (LocMemCache, DummyCache)) or not _imports_from_views("tickets"):
+        return []
+    return [FINDINGS["W016"].message()]
+
+
 def check_pings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Check that no websocket is silent for as long as proxies tolerate (W015)."""
     interval = _valid("WEBSOCKET_PING_INTERVAL")
@@ -149,6 +162,7 @@ def register_deployment_checks() -> None:
         check_descriptors,
         check_pools,
         check_session_cache,
+        check_ticket_cache,
         check_pings,
     ):
         register(check, "django_websocket", deploy=True)

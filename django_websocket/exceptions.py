@@ -12,7 +12,7 @@
   * :exc:`ProtocolError`: the peer broke the protocol; carries the close code.
 
     * :exc:`InvalidPayload` (1007), :exc:`PolicyViolation` (1008), :exc:`MessageTooBig` (1009),
-      :exc:`KeepaliveTimeout` (1011)
+      :exc:`KeepaliveTimeout` (1011), :exc:`InvalidTicket` (4401)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from .close_codes import CloseCode
+from .close_codes import UNAUTHORIZED, CloseCode
 
 __all__ = [
     "ConcurrencyError",
@@ -29,6 +29,7 @@ __all__ = [
     "HandshakeAborted",
     "HandshakeError",
     "InvalidPayload",
+    "InvalidTicket",
     "KeepaliveTimeout",
     "MessageTooBig",
     "PolicyViolation",
@@ -91,6 +92,8 @@ class RefusalReason(StrEnum):
     """It is no valid handshake (RFC 6455, section 4.2.1)."""
     ORIGIN = "origin"
     """The page's origin is not allowed."""
+    TICKET = "ticket"
+    """The client's ticket is not valid, or not any more."""
     NOT_ACCEPTED = "not_accepted"
     """The view of this URL takes no websockets."""
     LOGIN = "login"
@@ -141,7 +144,7 @@ class HandshakeError(WebSocketException):
 class ProtocolError(WebSocketException):
     """The peer broke the protocol; the connection is failed with ``close_code`` (RFC 6455, section 7.1.7)."""
 
-    close_code = CloseCode.PROTOCOL_ERROR
+    close_code: int = CloseCode.PROTOCOL_ERROR
     """The code of the close frame that the server sends."""
 
     def __init__(self, reason: str) -> None:
@@ -172,3 +175,9 @@ class MessageTooBig(ProtocolError):
     """A message is larger than ``WEBSOCKET_MAX_MESSAGE_SIZE``."""
 
     close_code = CloseCode.MESSAGE_TOO_BIG
+
+
+class InvalidTicket(ProtocolError):
+    """A ticket does not let its bearer in: it is forged, expired, used, revoked, or somebody else's."""
+
+    close_code = UNAUTHORIZED

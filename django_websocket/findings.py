@@ -176,5 +176,14 @@ FINDINGS: dict[str, Finding] = {
             " default of {default} seconds.",
             deploy=True,
         ),
+        Finding(
+            "W016",
+            "The project uses tickets, and its default cache is in the memory of one process, or nowhere.",
+            "The default cache is not shared: other processes don't know which tickets were used or revoked.",
+            'In CACHES, "default": {{"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION":'
+            ' "redis://localhost:6379/1"}}, or DatabaseCache. If there is a single process, '
+            + _SILENCE.format(id="W016"),
+            deploy=True,
+        ),
     )
 }

@@ -20,6 +20,9 @@ from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 from greenlet import GreenletExit
 
+from .admission.entrance import Admission
+from .admission.offer import PROTOCOL
+from .admission.watch import ticket_watch
 from .channel import UPGRADE_KEY, Channel, Upgrade
 from .close_codes import CloseCode
 from .compat.asgiref import forget_callers_executor, move_context
@@ -197,7 +200,10 @@ class Opening:
         release_handshake(request)
         if websocket.driver is not None:
             websocket.visitor = visitor_of(request, websocket.driver.peer_host)
-        session_watch.add(websocket, request)
+        if websocket.ticket is not None:
+            ticket_watch.add(websocket, cast(Admission, websocket.ticket))  # whatever the cookie says
+        else:
+            session_watch.add(websocket, request)
         websocket_opened.send_robust(WebSocket, websocket=websocket, request=request)
 
     def _switching_protocols(self, subprotocol: str | None, headers: Mapping[str, str] | None) -> SwitchingProtocols:
@@ -206,7 +212,12 @@ class Opening:
         assert handshake is not None, "a websocket keeps its handshake until it opens"
         if subprotocol is None:
             subprotocol = handshake.choose_subprotocol(websocket.options.subprotocols)
-            if subprotocol is None and handshake.subprotocols and self._request is not None:
+            if (
+                subprotocol is None
+                and handshake.subprotocols
+                and websocket.ticket is None
+                and self._request is not None
+            ):
                 warn_of_no_subprotocol(self._request, handshake.subprotocols, websocket.options.subprotocols)
         elif subprotocol not in handshake.subprotocols:
             raise ValueError(f"the client did not offer the subprotocol {subprotocol!r}")
@@ -219,6 +230,9 @@ class Opening:
         if subprotocol is not None:
             response["Sec-WebSocket-Protocol"] = subprotocol
             websocket.subprotocol = subprotocol
+        elif websocket.ticket is not None:
+            # Browsers give up a connection if the server selects nothing of what they offered.
+            response["Sec-WebSocket-Protocol"] = PROTOCOL
         if websocket.options.compression:
             takeover = websocket.options.compression == "context-takeover"
             agreed = handshake.choose_deflate(takeover=takeover)

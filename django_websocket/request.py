@@ -11,7 +11,9 @@ from typing import cast
 
 from django.http import HttpRequest
 
-from .channel import UPGRADE_KEY
+from .admission.entrance import admit
+from .admission.offer import take_ticket
+from .channel import UPGRADE_KEY, Upgrade
 from .compat import django as compat
 from .exceptions import HandshakeError
 from .options import resolve_options
@@ -54,13 +56,15 @@ def _false() -> bool:
 def attach_websocket(request: HttpRequest) -> WebSocket | None:
     """Set ``is_websocket()`` and ``websocket`` on ``request``, unless already set; return ``websocket``.
 
-    Raises :exc:`.HandshakeError` if the request is a websocket handshake that can't be accepted, DisallowedHost for a
-    Host header that is not allowed.
+    Sets ``user``, too, if the handshake has a ticket. Raises :exc:`.HandshakeError` if the request is a websocket
+    handshake that can't be accepted, DisallowedHost for a Host header that is not allowed.
     """
     typed = cast(WebSocketRequest, request)
     if hasattr(typed, "is_websocket"):
         return typed.websocket
     meta = request.META
+    if _HEADERS["sec-websocket-protocol"] in meta:
+        _hide_ticket(request)
     headers = {name: meta[key] for name, key in _HEADERS.items() if key in meta}
     if not is_websocket_request(headers):
         typed.is_websocket = _false  # type: ignore[method-assign]  # one request has one answer
@@ -75,9 +79,25 @@ def attach_websocket(request: HttpRequest) -> WebSocket | None:
             501,
             "this server can't open websockets: use 'manage.py runwsserver', or WebSocketTestCase in a test",
         )
+    websocket = WebSocket(handshake, resolve_options({}), meta.get("RAW_URI") or request.path)
+    upgrade: Upgrade = meta[UPGRADE_KEY]
+    if upgrade.ticket is not None:
+        websocket.admit(admit(request, upgrade))
     typed.is_websocket = _true  # type: ignore[method-assign]  # one request has one answer
-    typed.websocket = WebSocket(handshake, resolve_options({}), meta.get("RAW_URI") or request.path)
-    return typed.websocket
+    typed.websocket = websocket
+    return websocket
+
+
+def _hide_ticket(request: HttpRequest) -> None:
+    """Take the ticket out of the headers, where the server has not."""
+    meta = request.META
+    ticket = take_ticket(meta)
+    if ticket is None:
+        return
+    request.__dict__.pop("headers", None)  # a copy
+    upgrade: Upgrade | None = meta.get(UPGRADE_KEY)
+    if upgrade is not None:
+        upgrade.ticket = ticket
 
 
 def release_handshake(request: HttpRequest) -> None:

@@ -12,35 +12,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from importlib import import_module
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Protocol
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.signals import user_logged_out
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 
+from .close_codes import UNAUTHORIZED
 from .compat.django import load_session, session_saved_at
 from .conf import get_setting
 from .registry import SocketObserver, registry
+from .valid_users import hash_matches, in_chunks, keys_of_invalid_users
 from .websocket import WebSocket
 
-__all__ = ["CLOSE_CODE", "SessionWatch", "Watched", "session_digest", "session_watch"]
+__all__ = ["SessionWatch", "Watched", "session_digest", "session_watch"]
 
 logger = logging.getLogger("django_websocket")
-
-CLOSE_CODE = 4401
-"""In the range that RFC 6455, section 7.4.2, reserves for applications; modelled on HTTP's 401."""
-
-CHUNK = 250
-"""Sessions or users per query; other greenlets may run between chunks."""
 
 
 class Watched(Protocol):
@@ -74,6 +68,10 @@ class _Session:
         self.verified: tuple[Any, ...] | None = None
         self.expires = _expiry(session)
 
+    def is_valid_for(self, user: Any) -> bool:
+        """Whether the user's password is the one with which the session was opened."""
+        return hash_matches(self.hash, user)
+
 
 class SessionWatch(SocketObserver):
     """Watches the sessions of this process's open websockets."""
@@ -99,12 +97,13 @@ class SessionWatch(SocketObserver):
         if session is None or not session.session_key:
             return
         if session.accessed:
-            self._tie(websocket, session)
+            self.tie(websocket, session)
         else:
             self._unused[websocket] = session
             self._discard_closed(websocket)
 
-    def _tie(self, websocket: Watched, session: SessionBase) -> None:
+    def tie(self, websocket: Watched, session: SessionBase) -> None:
+        """Have ``websocket`` end with ``session``, unless that is empty."""
         if session.is_empty() or not session.session_key:
             return
         key = session.session_key
@@ -150,7 +149,7 @@ class SessionWatch(SocketObserver):
         """Close the sockets of one session."""
         entry = self._forget(session_key)
         for websocket in () if entry is None else tuple(entry.websockets):
-            websocket.close(CLOSE_CODE, "session ended")
+            websocket.close(UNAUTHORIZED, "session ended")
 
     def log_out(self, request: HttpRequest | None, **kwargs: Any) -> None:
         """Close the sockets of the session that ``request`` logs out: a receiver of ``user_logged_out``.
@@ -172,7 +171,7 @@ class SessionWatch(SocketObserver):
     def _tie_used(self) -> None:
         for websocket, session in list(self._unused.items()):
             if session.accessed and self._unused.pop(websocket, None) is not None:
-                self._tie(websocket, session)
+                self.tie(websocket, session)
 
     def check(self) -> None:
         """Close the sockets of ended sessions. Raises what the session store or the database raises."""
@@ -181,7 +180,7 @@ class SessionWatch(SocketObserver):
             return
         known = dict(self._sessions)
         ended = set(known) - set(_live_keys(known))
-        ended.update(_keys_of_invalid_users({key: entry for key, entry in known.items() if key not in ended}))
+        ended.update(keys_of_invalid_users({key: entry for key, entry in known.items() if key not in ended}))
         for key in ended:
             self.close(key)
 
@@ -223,27 +222,20 @@ def _is_extended(key: str, entry: _Session, store: Any) -> bool:
     return entry.expires > time.monotonic()
 
 
-def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
-        time.sleep(0)  # on a patched server, lets other greenlets run
-
-
 def _live_keys(known: dict[str, _Session]) -> Iterator[str]:
     """Yield the keys of the sessions that are still valid."""
     store: Any = import_module(settings.SESSION_ENGINE).SessionStore
     if hasattr(store, "get_model_class"):  # the database, with or without a cache in front
         model = store.get_model_class()
         now = timezone.now()
-        for keys in _chunks(known):
+        for keys in in_chunks(known):
             yield from model._default_manager.filter(session_key__in=keys, expire_date__gt=now).values_list(
                 "session_key", flat=True
             )
         return
     in_cookies = settings.SESSION_ENGINE.endswith("signed_cookies")
     store_expires = settings.SESSION_ENGINE.endswith("cache")
-    for key in chain.from_iterable(_chunks(known)):
+    for key in chain.from_iterable(in_chunks(known)):
         entry = known[key]
         if in_cookies:
             if settings.SESSION_SAVE_EVERY_REQUEST or entry.expires > time.monotonic():
@@ -252,51 +244,6 @@ def _live_keys(known: dict[str, _Session]) -> Iterator[str]:
             store_expires or entry.expires > time.monotonic() or _is_extended(key, entry, store)
         ):
             yield key
-
-
-def _keys_of_invalid_users(sessions: dict[str, _Session]) -> Iterator[str]:
-    """Yield the keys of sessions that ``django.contrib.auth.get_user`` would no longer accept for their user."""
-    if not apps.is_installed("django.contrib.auth"):
-        return
-    from django.contrib.auth import get_user_model
-    from django.contrib.auth.base_user import AbstractBaseUser
-
-    model: Any = get_user_model()
-    by_user: dict[Any, list[str]] = {}
-    for key, entry in sessions.items():
-        if entry.user_id is not None:
-            by_user.setdefault(model._meta.pk.to_python(entry.user_id), []).append(key)
-    names = {field.name for field in model._meta.concrete_fields}
-    # The hash is unchanged while these columns are; an overridden hash method may depend on anything.
-    columns = [name for name in ("password", "is_active") if name in names]
-    is_default_hash = model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash
-    for ids in _chunks(by_user):
-        rows = {row[0]: row[1:] for row in model._base_manager.filter(pk__in=ids).values_list("pk", *columns)}
-        suspects = []
-        for user_id in ids:
-            for key in by_user[user_id]:
-                if user_id not in rows:
-                    yield key
-                elif not is_default_hash or sessions[key].verified != rows[user_id]:
-                    suspects.append(key)
-        if not suspects:
-            continue
-        users = model._base_manager.in_bulk({model._meta.pk.to_python(sessions[key].user_id) for key in suspects})
-        for key in suspects:
-            user = users.get(model._meta.pk.to_python(sessions[key].user_id))
-            if user is None or not getattr(user, "is_active", True) or not _hash_matches(sessions[key].hash, user):
-                yield key
-            else:
-                sessions[key].verified = rows[user.pk]
-
-
-def _hash_matches(session_hash: str | None, user: Any) -> bool:
-    if not hasattr(user, "get_session_auth_hash"):
-        return True
-    if not session_hash:
-        return False
-    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return any(constant_time_compare(session_hash, one) for one in hashes)
 
 
 session_watch = SessionWatch()

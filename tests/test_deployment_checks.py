@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import resource
 import subprocess
@@ -178,6 +179,28 @@ def test_sessions_of_one_process(engine: str, cache: dict[str, str], says: str |
 
 
 @pytest.mark.parametrize(
+    ("backend", "found"),
+    [
+        ("django.core.cache.backends.locmem.LocMemCache", ["W016"]),
+        ("django.core.cache.backends.dummy.DummyCache", ["W016"]),
+        ("django.core.cache.backends.db.DatabaseCache", []),
+        ("nowhere.Cache", []),
+    ],
+)
+def test_tickets_need_a_shared_cache(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, backend: str, found: list[str]
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": backend}}
+    settings.ROOT_URLCONF = types.ModuleType("urls")
+    settings.ROOT_URLCONF.urlpatterns = []
+    monkeypatch.delitem(vars(django_websocket), "tickets", raising=False)
+    assert ids(deployment_checks.check_ticket_cache(None)) == []
+    importlib.import_module("django_websocket.tickets")
+    monkeypatch.setitem(vars(django_websocket), "tickets", sys.modules["django_websocket.tickets"])
+    assert ids(deployment_checks.check_ticket_cache(None)) == found
+
+
+@pytest.mark.parametrize(
     ("interval", "found"), [(20, []), (59.5, []), (60, ["W015"]), (None, ["W015"]), (0, ["W015"]), ("often", [])]
 )
 def test_pings_come_in_time(interval: Any, found: list[str]) -> None:
@@ -202,6 +225,7 @@ WEBSOCKET_GROUPS = {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LO
 WEBSOCKET_MAX_CONNECTIONS = 100
 DATABASES["default"] |= {"OPTIONS": {"pool": {"max_size": 20}}}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 WEBSOCKET_PING_INTERVAL = 20
 """
 
@@ -229,5 +253,7 @@ def test_a_deployment_is_told_what_is_missing_and_then_nothing(tmp_path: Path, i
     views = project / "mysite" / "views.py"
     views.write_text(f"from django_websocket import Group\n{views.read_text()}")
     assert check(project, BAD, env) == ["W009", "W010", "W011", "W012", "W013", "W014", "W015"]
+    views.write_text(f"from django_websocket import tickets\n{views.read_text()}")
+    assert check(project, BAD, env)[-1] == "W016"
     assert check(project, BAD + 'WEBSOCKET_ALLOWED_ORIGINS = ["*"]\n', env)[0] == "W008"
     assert check(project, BAD + FOLLOWED, env) == []

@@ -11,6 +11,9 @@ from django_websocket.registry import registry
 from tests.conftest import ROOT
 from tests.site.local import LocalSite
 
+# The site is a fixture that is asked for late, when it is too late for the database to be set up.
+pytestmark = pytest.mark.django_db
+
 ACCEPTS = ["accepts_above", "accepts_below", "accepts_class", "accepts_method"]
 REQUIRES = ["requires_above", "requires_below", "requires_class"]
 LOGGED_IN = pytest.mark.usefixtures("logged_in")
@@ -93,6 +96,22 @@ def test_a_plain_request_where_a_websocket_is_required(rest_site: LocalSite, vie
 def test_a_view_that_touches_nothing(rest_site: LocalSite, view: str) -> None:
     with rest_site.connect(f"/rest/{view}/") as client:
         assert client.close_code == 1000
+
+
+@LOGGED_IN
+@pytest.mark.parametrize("view", ["with_keys"])
+def test_a_ticket_counts_more_than_the_frameworks_authentication(rest_site: LocalSite, view: str) -> None:
+    ticket = rest_site.client.post("/rest/ticket/").json()["ticket"]
+    rest_site.client.cookies.clear()
+    with rest_site.connect(f"/rest/{view}/", ticket=ticket) as client:
+        client.send("hello")
+        assert client.receive() == "someone hello"
+    assert rest_site.shake_hands(f"/rest/{view}/").status_code == 403
+
+
+@pytest.mark.parametrize("view", ["ticket"])
+def test_no_ticket_for_a_stranger(rest_site: LocalSite, view: str) -> None:
+    assert rest_site.client.post(f"/rest/{view}/").status_code == 403
 
 
 @pytest.mark.parametrize("later", [False, True])

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_websocket import sessions
+from django_websocket import sessions, valid_users
 from django_websocket.protocol.connection import Connection, State
 from django_websocket.sessions import SessionWatch
 from django_websocket.websocket import WebSocket
@@ -352,7 +352,7 @@ def test_a_new_secret_with_the_old_as_fallback_closes_nothing(watch: SessionWatc
 
 @IN_DATABASE
 def test_many_cost_few_queries(settings: Settings, watch: SessionWatch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "CHUNK", 4)
+    monkeypatch.setattr(valid_users, "CHUNK", 4)
     sockets = [open_socket(watch, settings, new_session(settings, f"user{number}")) for number in range(8)]
     watch.check()  # looks at each user once
     with CaptureQueriesContext(connection) as queries:

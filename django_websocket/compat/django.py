@@ -33,6 +33,7 @@ __all__ = [
     "make_user_weak",
     "resolve_known_user",
     "session_saved_at",
+    "set_user",
     "suppress_log",
     "with_atomic_requests",
 ]
@@ -108,6 +109,22 @@ def known_user(request: HttpRequest) -> Any:
         return user
     wrapped = user.__dict__.get("_wrapped", empty)
     return request.__dict__.get("_cached_user") if wrapped is empty else wrapped
+
+
+def set_user(request: HttpRequest, user: Any) -> None:
+    """Make ``user`` the request's, for Django's lazy objects, too, which others may hold and not have looked at yet.
+
+    Those ask for ``_cached_user`` and ``_acached_user`` first. Requests of Django REST framework around this one take
+    the user from ``_force_auth_user``, whatever their authentication classes say.
+    """
+
+    async def auser() -> Any:
+        return user
+
+    attributes: dict[str, Any] = {"user": user, "auser": auser, "_cached_user": user, "_acached_user": user}
+    attributes["_force_auth_user"] = user
+    for name, value in attributes.items():
+        setattr(request, name, value)
 
 
 def make_user_weak(request: HttpRequest) -> None:

@@ -12,6 +12,7 @@ waits in :attr:`Connection.close_frame`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,20 @@ class State(Enum):
     """One side has stopped sending (section 7.1.3); the other may still send."""
     CLOSED = "closed"
     """Neither side sends any more (section 7.1.4, except that TCP may still be open)."""
+
+
+class DivertedMessages(list[Message]):
+    """A queue of messages for connections on which not all are for the view; others have a plain list."""
+
+    __slots__ = ("_takes",)
+
+    def __init__(self, takes: Callable[[Message], bool]) -> None:
+        super().__init__()
+        self._takes = takes
+
+    def append(self, message: Message) -> None:
+        if not self._takes(message):
+            super().append(message)
 
 
 class Connection:
@@ -145,6 +160,10 @@ class Connection:
     def limit_queue(self, max_queue: int) -> None:
         """Pause parsing, from now on, once so many messages are queued."""
         self._max_queue = max_queue
+
+    def divert_messages(self, takes: Callable[[Message], bool]) -> None:
+        """Queue no message that ``takes``, which may raise ProtocolError, returns True for; before any has come."""
+        self.messages = DivertedMessages(takes)
 
     # Receiving
 

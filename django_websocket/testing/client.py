@@ -13,11 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponseForbidden
 from django.test import Client
 
+from ..admission.offer import PROTOCOL
 from ..channel import UPGRADE_KEY, Upgrade
 from ..redirects import needs_login
 from .failures import WebSocketRejected
 from .memory import connect
-from .socket import ClientWebSocket
+from .socket import ClientWebSocket, as_ticket
 from .world import world_of_thread
 
 __all__ = ["WebSocketClient"]
@@ -37,6 +38,7 @@ class WebSocketClient(Client):
         path: str,
         *,
         subprotocols: Sequence[str] = (),
+        ticket: Any = None,
         headers: Mapping[str, str] | None = None,
         origin: str | None = None,
         query: Mapping[str, Any] | None = None,
@@ -45,6 +47,7 @@ class WebSocketClient(Client):
     ) -> ClientWebSocket:
         """Open a websocket: middleware, URL resolver and view run as for a request, with this client's cookies.
 
+        ``ticket`` is one of :func:`.tickets.issue`, or a user for whom one is issued.
         ``origin`` is sent as ``Origin``; by default none is, as by clients other than browsers. ``compression`` offers
         permessage-deflate. Raises :exc:`.WebSocketRejected`, with the response, unless it is a 101, and what the view
         raises before it accepts.
@@ -61,6 +64,8 @@ class WebSocketClient(Client):
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
         }
+        if ticket is not None:
+            subprotocols = [PROTOCOL, as_ticket(ticket), *subprotocols]
         if subprotocols:
             sent["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
         if compression:

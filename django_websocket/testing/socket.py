@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from ..admission.entrance import REFRESH
 from ..exceptions import ConnectionClosed, ProtocolError
 from ..handover import State
 from ..protocol.assembly import Message
@@ -18,7 +19,7 @@ from .failures import NothingReceived, ViewStuck, describe_views
 from .memory import MemoryPeer
 from .world import World
 
-__all__ = ["ClientWebSocket"]
+__all__ = ["ClientWebSocket", "as_ticket"]
 
 MAX_MESSAGES = 1024
 """Messages that the client holds for the test before it stops reading."""
@@ -100,6 +101,10 @@ class ClientWebSocket:
     def send_json(self, obj: Any) -> None:
         """Send ``obj`` as JSON."""
         self.send(json.dumps(obj, cls=DjangoJSONEncoder))
+
+    def send_ticket(self, ticket: Any) -> None:
+        """Send another ticket over a websocket that a ticket has opened: one of :func:`.tickets.issue`, or a user."""
+        self.send(REFRESH + as_ticket(ticket))
 
     def ping(self) -> None:
         """Send a ping. Raises AssertionError unless the server answers it at once."""
@@ -272,3 +277,10 @@ class ClientWebSocket:
             if not self._is_done:
                 self._world.abandon(self.websocket)
             self._world.discard(self.websocket)
+
+
+def as_ticket(ticket: Any) -> str:
+    """``ticket`` itself, or one for the user that it is."""
+    from ..tickets import issue  # a check asks whether the project imports it
+
+    return ticket if isinstance(ticket, str) else issue(None, ticket)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import greenlet
 from django.core.signals import got_request_exception
 
+from ..admission.watch import ticket_watch
 from ..channel import Upgrade
 from ..conf import get_setting
 from ..groups.events import Event, event_makers
@@ -175,6 +176,7 @@ class World(SocketObserver):
     def _check_sessions(self, keepalive: Keepalive, interval: float) -> None:
         if self._keepalive is keepalive:
             session_watch.check()
+            ticket_watch.check()
             self.scheduler.call_later(interval, self._check_sessions, keepalive, interval)
 
     # Views

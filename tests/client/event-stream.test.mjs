@@ -38,6 +38,19 @@ test("the event stream takes over where websockets are broken", () => {
   assert.deepEqual(told.messages, [{ data: "hello", group: "a", position: "e1.1" }]);
 });
 
+test("one attempt that hangs is enough", () => {
+  const world = new World();
+  world.connect("/socket/", OPTIONS);
+  world.pass(10_000);
+  world.passDelay();
+  assert.equal(world.streams.length, 1);
+  // ... of a stream, nothing follows.
+  world.pass(10_000);
+  world.passDelay();
+  assert.equal(world.streams.length, 1);
+  assert.equal(world.sockets.length, 2);
+});
+
 test("without an event stream, websockets are tried for ever", () => {
   const { world } = withoutWebsockets({});
   assert.equal(world.sockets.length, 4);

@@ -24,6 +24,7 @@ from typing import Any
 import asgiref.sync
 import pytest
 from asgiref.local import Local
+from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
@@ -243,6 +244,19 @@ class TestSuppressLog:
         compat.suppress_log(response)
         log_response("refused", response=response)
         assert caplog.records == []
+
+
+@pytest.mark.django_db
+class TestSetUser:
+    def test_who_has_not_looked_yet_sees_it_too(self) -> None:
+        request = request_with_user()
+        lazy, later = request.user, request.auser
+        user = get_user_model()._default_manager.create(username="ann")
+        compat.set_user(request, user)
+        assert lazy == user
+        assert async_to_sync(later)() == user
+        assert async_to_sync(request.auser)() == user
+        assert request.user is user
 
 
 @pytest.mark.django_db

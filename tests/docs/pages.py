@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, missing
 
-BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n((?:\1 +:.*\n)*)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+BLOCK = re.compile(r"^( *)\.\. code-block:: ([\w+]+)\n((?:\1 +:.*\n)*)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 
 
 def require(module: str) -> None:

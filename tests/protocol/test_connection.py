@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from django_websocket.exceptions import InvalidPayload, ProtocolError
+from django_websocket.exceptions import InvalidPayload, PolicyViolation, ProtocolError
 from django_websocket.protocol import connection as module
+from django_websocket.protocol.assembly import Message
 from django_websocket.protocol.connection import MAX_PONGS, Connection
 from django_websocket.protocol.masking import apply_mask, apply_mask_python
 
@@ -88,6 +89,32 @@ def test_the_list_of_messages_stays_the_same_object() -> None:
     messages = connection.messages
     feed(connection, text("a") * 5 + close())
     assert connection.messages is messages
+
+
+def test_messages_that_are_not_for_the_view() -> None:
+    connection = Connection(max_queue=2)
+    taken = []
+
+    def takes(message: Message) -> bool:
+        if message == "bad":
+            raise PolicyViolation("on purpose")
+        if message == "mine":
+            taken.append(message)
+        return message == "mine"
+
+    connection.divert_messages(takes)
+    connection.receive_data(text("mine") * 3 + text("a") + text("mine") + frame(0x82, b"mine"))
+    assert (connection.messages, len(taken)) == (["a", b"mine"], 4)
+    assert connection.messages_received == 6
+    connection.receive_data(frame(0x01, b"mi") + frame(0x80, b"ne"))
+    assert len(taken) == 4, "the queue is full"
+    connection.messages.clear()
+    connection.resume()
+    assert (connection.messages, len(taken)) == ([], 5)
+    connection.receive_data(text("b") + text("bad") + text("c"))
+    assert connection.messages == ["b"]
+    assert isinstance(connection.failure, PolicyViolation)
+    assert connection.close_code == 1008
 
 
 # Fragments

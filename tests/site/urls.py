@@ -23,6 +23,7 @@ TOPICS = (
     "rest",
     "sessions",
     "threads",
+    "tickets",
     "transport",
     "websocket",
     "wrapped",

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from ...admission.offer import take_ticket
 from ...channel import UPGRADE_KEY, Upgrade
 from ...memo import Memo
 from .body import RequestBody
@@ -65,4 +66,6 @@ def make_environ(
             # RFC 9110, 5.3: combined in order, "separated by a comma"; RFC 9113, 8.2.3 for Cookie.
             value = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
         environ[key] = value
+    if "HTTP_SEC_WEBSOCKET_PROTOCOL" in environ:
+        upgrade.ticket = take_ticket(environ)
     return environ

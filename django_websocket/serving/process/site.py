@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from ...admission.watch import listen_for_revocations, ticket_watch
 from ...background import background
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
@@ -54,9 +55,10 @@ class SiteServer(Server):
         bound_unknown_encodings()
         tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
-        watcher = eventlet.spawn(_watch_sessions, interval) if interval else None
+        watcher = eventlet.spawn(_watch_rights, interval) if interval else None
         session_watch.is_checked = watcher is not None
         listen_for_log_outs()
+        listen_for_revocations()
         try:
             with (
                 watch_hub(get_setting("WEBSOCKET_BLOCKING_WARNING"), attentive=settings.DEBUG),
@@ -97,22 +99,28 @@ class SiteServer(Server):
         super().stop(drain_timeout=drain_timeout, farewell=farewell)
 
 
-def _watch_sessions(interval: float) -> None:
-    failing = False
+def _watch_rights(interval: float) -> None:
+    failing: set[str] = set()
     while True:
         eventlet.sleep(interval)
-        if not len(session_watch):
+        if not (len(session_watch) or len(ticket_watch)):
             continue
         try:
-            session_watch.check()
-            failing = False
-        except Exception:
-            # A failed check is no reason to close sockets.
-            if not failing:
-                logger.exception("Session check failed; will retry")
-            failing = True
+            _check("Session", session_watch.check, failing)
+            _check("Ticket", ticket_watch.check, failing)
         finally:
             try:
                 release_connections(final=True)
             except Exception:
                 logger.exception("Could not close the database connection of the session check")
+
+
+def _check(what: str, check: Callable[[], None], failing: set[str]) -> None:
+    """Check; a failure is no reason to close websockets, and is logged once until the next success."""
+    try:
+        check()
+        failing.discard(what)
+    except Exception:
+        if what not in failing:
+            logger.exception("%s check failed; will retry", what)
+        failing.add(what)

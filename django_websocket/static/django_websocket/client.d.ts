@@ -41,6 +41,8 @@ export interface Connection extends EventTarget {
   readonly transport: "websocket" | "eventStream" | null;
   /** How many attempts in a row have failed, or were lost within ten seconds. */
   readonly attempts: number;
+  /** The close code with which the last connection or attempt ended, 1006 if nobody said goodbye; null before. */
+  readonly code: number | null;
 
   /** Throws an InvalidStateError if it can't, and a QuotaExceededError if too much is queued. */
   send(data: Sendable): void;

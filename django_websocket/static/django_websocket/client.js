@@ -17,12 +17,10 @@ const LOCAL_HOST = /^(localhost|127\.[\d.]+|\[::1])$/;
 
 const sizeOf = (data) => data.byteLength ?? data.size ?? String(data).length;
 
-const decodeBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer;
-
 function parseEnvelope(text, resumes, isStream) {
   try {
     const { group, position = null, message, bytes } = JSON.parse(text);
-    const data = bytes === undefined ? message : decodeBase64(bytes);
+    const data = bytes === undefined ? message : Uint8Array.from(atob(bytes), (char) => char.charCodeAt()).buffer;
     const isPosition = typeof position === "string" && /^[0-9a-z]+\.\d+$/.test(position);
     const isEnvelope = position === null ? isStream && bytes !== undefined : resumes && isPosition;
     if (isEnvelope && typeof group === "string" && data !== undefined) return { group, position, data };
@@ -35,6 +33,7 @@ class Connection extends EventTarget {
   state = "closed";
   transport = null;
   attempts = 0;
+  code = null;
   #url;
   #options;
   #since;
@@ -106,7 +105,10 @@ class Connection extends EventTarget {
     if (!ticket || isStream) this.#dial(attempt);
     clearTimeout(this.#timer);
     this.#attempt = attempt;
-    this.#timer = setTimeout(() => this.#lose(attempt, ABNORMAL), ATTEMPT_TIMEOUT);
+    this.#timer = setTimeout(() => {
+      this.#failures += BROKEN_AFTER;
+      this.#lose(attempt, ABNORMAL);
+    }, ATTEMPT_TIMEOUT);
     if (!this.#link) this.#show("connecting");
     if (!attempt.native) this.#useTicket(attempt);
   }
@@ -191,6 +193,7 @@ class Connection extends EventTarget {
   #lose(lost, code, reason) {
     if (this.#isGone(lost)) return;
     lost.native?.close();
+    if (code) this.code = code;
     if (lost === this.#attempt) this.#attempt = null;
     else this.#link = null;
     const isFinal = FINAL_CODES.includes(code) || this.#options.finalCodes?.includes(code);

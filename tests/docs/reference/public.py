@@ -23,6 +23,7 @@ MODULES = (
     "django_websocket.middleware",
     "django_websocket.signals",
     "django_websocket.testing",
+    "django_websocket.tickets",
 )
 
 #: The same for modules that are read and not imported, because that has effects, or needs other packages.
@@ -40,8 +41,19 @@ INTERNAL = {
     "Group": {"add", "discard"},
     "Subscription": {"add_waker", "is_ready", "put", "remove_waker", "wait_message"},
     "WebSocket": {
-        *("abort", "accepted", "attach", "bind", "configure", "connection", "disown", "driver", "group_class"),
-        *("handover", "handshake", "kill", "number", "options", "owner", "release_database", "visitor", "wait_until"),
+        *("abort", "accepted", "admit", "attach", "bind", "configure", "connection", "disown", "driver", "group_class"),
+        *(
+            "handover",
+            "handshake",
+            "kill",
+            "number",
+            "options",
+            "owner",
+            "release_database",
+            "ticket",
+            "visitor",
+            "wait_until",
+        ),
     },
     "WebSocketClient": {"session"},  # Django's own
     "WebSocketLiveServerTestCase": {"setUpClass"},

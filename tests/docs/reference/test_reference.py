@@ -20,14 +20,14 @@ from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
 from django_websocket import signals
-from django_websocket.close_codes import CloseCode
+from django_websocket.close_codes import UNAUTHORIZED, CloseCode
 from django_websocket.conf import OPTIONS, SETTINGS
 from django_websocket.exceptions import RefusalReason
 from django_websocket.findings import FINDINGS
 from django_websocket.groups.config import KEYS, GroupsConfig
 from django_websocket.management import commands
 from django_websocket.metrics.declarations import DECLARATIONS
-from django_websocket.sessions import CLOSE_CODE
+from django_websocket.templatetags.django_websocket import register
 from tests.conftest import ROOT, code_blocks
 
 from .conftest import Built
@@ -106,7 +106,11 @@ def test_refusals(built: Built) -> None:
 
 
 def test_close_codes(built: Built) -> None:
-    assert built.documented("std:close-code") == {str(code) for code in (*CloseCode, CLOSE_CODE)}
+    assert built.documented("std:close-code") == {str(code) for code in (*CloseCode, UNAUTHORIZED)}
+
+
+def test_template_tags(built: Built) -> None:
+    assert built.documented("std:template-tag") == register.tags.keys() | register.filters.keys()
 
 
 COMMANDS = [module.name for module in iter_modules(commands.__path__)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.decorators import method_decorator
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.decorators import api_view, authentication_classes, permission_classes, throttle_classes
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import IsAuthenticated
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from django_websocket import accept_websocket, require_websocket
+from django_websocket import accept_websocket, require_websocket, tickets
 
 
 class Throttle(SimpleRateThrottle):
@@ -98,6 +98,27 @@ def untouched(request: HttpRequest) -> None:
     """Is over before it has begun."""
 
 
+class Keys(BaseAuthentication):
+    """Knows nobody who has no key."""
+
+    def authenticate(self, request: Request) -> None:
+        return None
+
+
+@require_websocket
+@api_view(["GET"])
+@authentication_classes([Keys])
+@permission_classes([IsAuthenticated])
+def with_keys(request: Any) -> Response | None:
+    return answer(request)
+
+
+@api_view(["POST"])
+@permission_classes([IsAuthenticated])
+def ticket(request: Request) -> Response:
+    return Response(tickets.describe(request))
+
+
 VIEWS = (
     "accepts_above",
     "accepts_below",
@@ -107,5 +128,7 @@ VIEWS = (
     "requires_above",
     "requires_below",
     "requires_class",
+    "ticket",
     "untouched",
+    "with_keys",
 )

@@ -32,7 +32,7 @@ soak: $(VENV)/.stamp-test
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 docs: $(VENV)/.stamp-docs
-	$(BIN)/python -m sphinx -q -W -n --keep-going docs docs/_build/html
+	$(BIN)/python -m sphinx -q -E -W -n --keep-going docs docs/_build/html
 
 # Writes docs/reference/packages.rst.
 compat: $(VENV)/.stamp-compat
@@ -63,7 +63,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[speedups]'
+	$(PIP) install --editable '.[redis,speedups]'
 	@touch $@
 
 $(VENV)/.stamp-test: setup.cfg pyproject.toml | $(BIN)/python

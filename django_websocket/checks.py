@@ -54,7 +54,7 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     for name, setting in SETTINGS.items():
         value = get_setting(name)
         if not setting.is_valid(value):
-            words = {"name": name, "value": value, "expects": setting.expects, "doc": setting.doc}
+            words = {"name": name, "value": value, "expects": setting.expects, "meaning": setting.doc}
             messages.append(FINDINGS["E001"].message(**words))
     for name in dir(settings):
         if name.startswith(PREFIX) and name not in SETTINGS:

@@ -49,7 +49,7 @@ FINDINGS: dict[str, Finding] = {
             "E001",
             "A setting of this package has a value that it can't have.",
             "{name} must be {expects}, not {value!r}.",
-            "{doc}",
+            "{meaning}",
         ),
         Finding(
             "E002",

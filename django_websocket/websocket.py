@@ -124,7 +124,7 @@ class WebSocket:
     # Opening
 
     def accept(self, subprotocol: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Accept the connection now, rather than on the first use of the socket.
+        """Accept the connection now, rather than on the first use of the socket (RFC 6455, section 4.2.2).
 
         ``subprotocol`` must be one that the client offered; by default it is the first of ``WEBSOCKET_SUBPROTOCOLS``
         that the client offered. ``headers`` are added to the ``101`` response. Returns once the response is sent.
@@ -264,7 +264,7 @@ class WebSocket:
     def read(self, fallback: Any = None) -> Any:
         """Return a message that has already arrived, or ``fallback``.
 
-        Never blocks after the accept, but lets others run if there is none.
+        Never blocks after the accept, but lets others run if there is none. Raises what :meth:`accept` raises.
         """
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             return self._call(self.read, fallback)
@@ -273,7 +273,7 @@ class WebSocket:
         return fallback
 
     def count_messages(self) -> int:
-        """Return the number of messages that have arrived and not been taken yet."""
+        """Return the number of messages that have arrived and not been taken yet. Raises what :meth:`accept` raises."""
         driver = self._accepted_driver()
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             return cast(int, self._call(self.count_messages))
@@ -283,11 +283,11 @@ class WebSocket:
         return len(self._messages)
 
     def has_messages(self) -> bool:
-        """Whether a message has arrived and not been taken yet."""
+        """Whether a message has arrived and not been taken yet. Raises what :meth:`accept` raises."""
         return self.count_messages() > 0
 
     def __iter__(self) -> Iterator[Message]:
-        """Yield messages until the connection is closed."""
+        """Yield messages until the connection is closed. Raises what :meth:`wait` raises, except TimeoutError."""
         while (message := self.wait()) is not None:
             yield message
 
@@ -304,7 +304,8 @@ class WebSocket:
     def send(self, message: object, *, compress: bool | None = None) -> None:
         """Send a message; block until the kernel has accepted it.
 
-        ``str`` is sent as text, bytes-like objects as binary, anything else as the text ``str(message)``.
+        ``str`` is sent as text, bytes-like objects as binary (RFC 6455, section 5.6), anything else as the text
+        ``str(message)``.
         ``compress=False`` sends it uncompressed even if compression was negotiated; True compresses even short ones.
 
         Raises :exc:`.ConnectionClosed` if the connection is closed, or the client accepts no data for
@@ -350,7 +351,7 @@ class WebSocket:
         self.send(json.dumps(obj, cls=DjangoJSONEncoder), compress=compress)
 
     def ping(self) -> None:
-        """Send a ping now; its pong updates :attr:`latency`. Raises what :meth:`send` raises."""
+        """Send a ping now (RFC 6455, section 5.5.2); its pong updates :attr:`latency`. Raises as :meth:`send` does."""
         driver = self._accepted_driver()
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             self._call(self.ping)
@@ -384,7 +385,7 @@ class WebSocket:
         return joined.add(self, info, since)
 
     def leave(self, group: Joinable | str) -> None:
-        """Be no member of ``group`` any more; does nothing if it is none."""
+        """Be no member of ``group`` any more; does nothing if it is none. Raises ValueError as :meth:`join` does."""
         left: Joinable = self.group_class(group) if isinstance(group, str) else group
         if getcurrent() is not self._greenlet and self._is_elsewhere():
             self._call(left.discard, self)

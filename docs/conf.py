@@ -24,11 +24,14 @@ version = release = django_websocket.__version__
 
 extensions = ["sphinx.ext.autodoc", "declared"]
 # So that the documentation needs few other packages.
-autodoc_mock_imports = ["gunicorn", "opentelemetry", "redis", "sentry_sdk"]
+autodoc_mock_imports = ["gunicorn", "opentelemetry", "pytest", "redis", "sentry_sdk"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 # The tables of one process and of two are parts of a page.
 exclude_patterns = ["_build", "benchmarks/capacity-*.rst"]
+
+# Of blocks that don't say what they are: commands and what they print.
+highlight_language = "text"
 
 nitpicky = True
 # Other projects' names, and type variables; there is no inventory to look them up in without a network.

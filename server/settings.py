@@ -42,7 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_websocket",
     "django_websocket.live_page",
-    "server",
+    "server.pages",
 ]
 
 MIDDLEWARE = [
@@ -104,7 +104,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "login"
 
-WEBSOCKET_GROUPS: dict[str, object] = {"HISTORY": {"chat.*": 100}}
+WEBSOCKET_GROUPS: dict[str, object] = {"HISTORY": {"chat.*": 100, "ticker": 20, "restart": 50}}
 if REDIS_URL := os.environ.get("REDIS_URL", ""):
     WEBSOCKET_GROUPS |= {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": REDIS_URL}
 

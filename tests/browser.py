@@ -34,15 +34,29 @@ FLAGS = [
 ]
 
 
+# Their numbers, and what they write.
+KEYS = {
+    "Tab": (9, ""),
+    "Enter": (13, "\r"),
+    "Escape": (27, ""),
+    " ": (32, " "),
+    "ArrowLeft": (37, ""),
+    "ArrowUp": (38, ""),
+    "ArrowRight": (39, ""),
+    "ArrowDown": (40, ""),
+}
+
+
 class Navigated(AssertionError):
     """The page was left while it was asked something."""
 
 
 class Page:
-    """The browser's one tab."""
+    """A tab."""
 
-    def __init__(self, devtools: ClientConnection) -> None:
+    def __init__(self, devtools: ClientConnection, port: int) -> None:
         self._devtools = devtools
+        self._port = port
         self._ids = count(1)
 
     def _call(self, method: str, **params: Any) -> Any:
@@ -77,8 +91,8 @@ class Page:
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def press(self, key: str) -> None:
-        """Press a key: "Tab", "Enter", or "Escape"."""
-        code, text = {"Tab": (9, ""), "Enter": (13, "\r"), "Escape": (27, "")}[key]
+        """Press a key: one of :data:`KEYS`."""
+        code, text = KEYS[key]
         for kind in ("keyDown", "keyUp"):
             more = {"text": text} if text and kind == "keyDown" else {}
             self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
@@ -92,6 +106,26 @@ class Page:
         self._call("Network.enable")
         network = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         self._call("Network.emulateNetworkConditions", **network)
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        """Press the mouse at the first of these places in the window, move it along them, and let go at the last."""
+        self._call("Page.bringToFront")  # what is in the background takes no input
+        button: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+        kinds = ["mousePressed", *["mouseMoved"] * (len(points) - 1)]
+        for kind, (x, y) in zip([*kinds, "mouseReleased"], [*points, points[-1]], strict=True):
+            self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
+
+    @contextmanager
+    def another_tab(self) -> Iterator[Page]:
+        """A tab of the same browser, with the same cookies."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
+        with urllib.request.urlopen(request, timeout=deadline(20)) as response:
+            target = json.load(response)
+        with _attached(target["webSocketDebuggerUrl"], self._port) as page:
+            try:
+                yield page
+            finally:
+                page._call("Page.close")
 
     def screenshot(self) -> bytes:
         """The window as a PNG."""
@@ -107,6 +141,13 @@ class Page:
                 return False
 
         wait_until(is_true, 20, expression)
+
+
+@contextmanager
+def _attached(url: str, port: int) -> Iterator[Page]:
+    """The tab whose DevTools are at ``url``, of a browser that listens on ``port``."""
+    with connect(url, max_size=None, compression=None, proxy=None) as devtools:
+        yield Page(devtools, port)
 
 
 @contextmanager
@@ -126,8 +167,8 @@ def chromium(program: str, *flags: str) -> Iterator[Page]:
             port = port_file.read_text().split("\n")[0]
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=deadline(20)) as response:
                 (url,) = (t["webSocketDebuggerUrl"] for t in json.load(response) if t["type"] == "page")
-            with connect(url, max_size=None, compression=None, proxy=None) as devtools:
-                yield Page(devtools)
+            with _attached(url, int(port)) as page:
+                yield page
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -14,6 +14,7 @@ import pytest
 from django.urls import path
 from django.utils.module_loading import import_string
 
+from benchmarks.report.tables import simple_table
 from benchmarks.servers import SERVERS
 
 from .conftest import ROOT, code_blocks
@@ -37,7 +38,7 @@ def benchmarks_table() -> str:
         value = statistics.median(samples[sample] for samples in measured[server, workload])
         return f"{value:,.{digits}f}".replace(",", " ")
 
-    rows = [["", "echo, 100 clients", "echo, 1000 clients", "connects", "idle socket"]]
+    rows = []
     for name in COMPARED:
         title = f"**{SERVERS[name].title}**" if name == "ours" else SERVERS[name].title
         title += " \\*" if SERVERS[name].django else ""
@@ -50,8 +51,7 @@ def benchmarks_table() -> str:
                 f"{median(name, 'idle-15000', 'rss_kib', 1)} KiB",
             ]
         )
-    head = ".. list-table::\n   :header-rows: 1\n\n"
-    return head + "".join("   * - " + "\n     - ".join(row) + "\n" for row in rows).replace("- \n", "-\n")
+    return simple_table(["server", "echo, 100 clients", "echo, 1000 clients", "connects", "idle socket"], rows) + "\n"
 
 
 def test_benchmarks() -> None:
@@ -62,8 +62,8 @@ def test_benchmarks() -> None:
 def test_examples() -> None:
     """What the README shows first is what the demo runs."""
     [code] = [block for block in code_blocks(ROOT / "README.rst") if "def echo_once" in block]
-    views = (ROOT / "server" / "views.py").read_text()
-    functions = {node.name: ast.dump(node) for node in ast.parse(views).body if isinstance(node, ast.FunctionDef)}
+    views = [ast.parse((ROOT / "server" / "pages" / name).read_text()) for name in ("echo.py", "lower_case.py")]
+    functions = {node.name: ast.dump(node) for one in views for node in one.body if isinstance(node, ast.FunctionDef)}
     examples = {node.name: ast.dump(node) for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
     assert set(examples) == {"echo_once", "lower_case"}
     assert examples.items() <= functions.items()
@@ -73,7 +73,7 @@ def test_examples() -> None:
 def test_the_test_of_the_example_passes(settings: Any) -> None:
     settings.ROOT_URLCONF = ModuleType("urls")
     # Not imported when this module brings the README up to date, without settings.
-    settings.ROOT_URLCONF.urlpatterns = [path("echo-once/", import_string("server.views.echo_once"))]
+    settings.ROOT_URLCONF.urlpatterns = [path("echo-once/", import_string("server.pages.echo.echo_once"))]
     names: dict[str, Any] = {}
     [code] = [block for block in code_blocks(ROOT / "README.rst") if "WebSocketTestCase" in block]
     exec(code, names)

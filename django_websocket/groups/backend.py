@@ -4,7 +4,7 @@ A backend is a class whose path is ``BACKEND`` in ``WEBSOCKET_GROUPS``. It carri
 for them; what happens within a process (members, subscriptions, replay) is no business of its. Its methods may be
 called from any greenlet of the process, and from any native thread of a process without a server.
 
-``tests/groups/contract.py`` is what each backend must fulfil.
+``tests/groups/test_contract.py`` is what each backend must fulfil.
 """
 
 from __future__ import annotations

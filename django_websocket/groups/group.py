@@ -74,7 +74,7 @@ class Group:
 
     @property
     def history(self) -> History | None:
-        """What is kept; None if nothing is."""
+        """What is kept, by this object or by ``WEBSOCKET_GROUPS``; None if nothing is."""
         return self._history or receivers.config.history_of(self.name)
 
     # Sending

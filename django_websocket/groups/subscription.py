@@ -144,18 +144,18 @@ class Subscription:
             self._is_waiting = False
 
     def read(self, fallback: Any = None) -> Any:
-        """Return a message that has already arrived, or ``fallback``."""
+        """Return a message that has already arrived, or ``fallback``. Raises :exc:`.GroupsUnavailable`."""
         message = self._take()
         return fallback if message is None else _content(message)
 
     def has_messages(self) -> bool:
-        """Whether a message has arrived and not been taken yet."""
+        """Whether a message has arrived and not been taken yet. Raises as :meth:`read` does."""
         while not self._queue and self._behind is not None and not self.closed:
             self._read_on()
         return bool(self._queue)
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield messages until the subscription is closed."""
+        """Yield messages until the subscription is closed. Raises what :meth:`wait` raises, except TimeoutError."""
         while (message := self.wait()) is not None:
             yield message
 

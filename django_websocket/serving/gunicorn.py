@@ -67,7 +67,10 @@ def _sets_context(cfg: Any) -> bool:
 
 
 class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves HTTP and websockets on green threads."""
+    """Serves HTTP and websockets on green threads: gunicorn's ``worker_class``.
+
+    gunicorn exits with status 1, and says why, if its configuration has something that this worker can't do.
+    """
 
     wsgi: Any
     tls: TLS | None = None

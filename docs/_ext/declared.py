@@ -29,6 +29,7 @@ from django_websocket.exceptions import RefusalReason
 from django_websocket.findings import FINDINGS
 from django_websocket.groups.config import KEYS
 from django_websocket.metrics.declarations import DECLARATIONS
+from django_websocket.templatetags import django_websocket
 
 #: Kinds of entries that are no Python objects, and what the index calls them.
 KINDS = {
@@ -39,6 +40,7 @@ KINDS = {
     "metric": "metric",
     "refusal": "reason of a refusal",
     "close-code": "close code",
+    "template-tag": "template tag",
 }
 
 #: Names that are links wherever they are literals.
@@ -48,7 +50,7 @@ LINKED = dict.fromkeys(SETTINGS, "setting") | dict.fromkeys(DECLARATIONS, "metri
 def entry(kind: str, name: str, text: str, **fields: str) -> Iterator[str]:
     """The lines of one entry."""
     yield from (f".. {kind}:: {name}", "", f"   {text}", "")
-    yield from (f"   :{label.replace('_', ' ').capitalize()}: {value}" for label, value in fields.items())
+    yield from (f"   | {label.replace('_', ' ').capitalize()}: {value}" for label, value in fields.items())
     yield ""
 
 
@@ -121,6 +123,12 @@ def close_codes() -> Iterator[str]:
         yield from entry("close-code", str(code.value), docs[code.name], constant=literal(f"CloseCode.{code.name}"))
 
 
+def template_tags() -> Iterator[str]:
+    for name, tag in django_websocket.register.tags.items():
+        doc = " ".join((inspect.getdoc(tag) or "").split())
+        yield from entry("template-tag", name, doc)
+
+
 def command(name: str) -> Iterator[str]:
     parser = load_command_class("django_websocket", name).create_parser("manage.py", name)
     for action in own_arguments(parser):
@@ -138,8 +146,8 @@ def signatures(action: argparse.Action) -> list[str]:
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
     if not action.option_strings:
         return [action.dest if action.nargs == "?" else metavar]
-    value = {0: "", "?": f" [{metavar}]"}.get(action.nargs or "", f" {metavar}")
-    return [option + value for option in action.option_strings]
+    value = f"[{metavar}]" if action.nargs == "?" else "" if action.nargs == 0 else metavar
+    return [f"{option} {value}".rstrip() for option in action.option_strings]
 
 
 DECLARED: dict[str, Callable[..., Iterator[str]]] = {
@@ -150,6 +158,7 @@ DECLARED: dict[str, Callable[..., Iterator[str]]] = {
     "metrics": metrics,
     "refusals": refusals,
     "close-codes": close_codes,
+    "template-tags": template_tags,
     "command": command,
 }
 

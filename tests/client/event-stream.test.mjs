@@ -38,9 +38,17 @@ test("the event stream takes over where websockets are broken", () => {
   assert.deepEqual(told.messages, [{ data: "hello", group: "a", position: "e1.1" }]);
 });
 
-test("a websocket URL for the event stream", () => {
-  const { world } = withoutWebsockets({ eventStream: "wss://other.example/events/" });
-  assert.equal(world.stream.url.href, "https://other.example/events/");
+test("one attempt that hangs is enough", () => {
+  const world = new World();
+  world.connect("/socket/", OPTIONS);
+  world.pass(10_000);
+  world.passDelay();
+  assert.equal(world.streams.length, 1);
+  // ... of a stream, nothing follows.
+  world.pass(10_000);
+  world.passDelay();
+  assert.equal(world.streams.length, 1);
+  assert.equal(world.sockets.length, 2);
 });
 
 test("without an event stream, websockets are tried for ever", () => {

@@ -26,7 +26,7 @@ test("what was open before the network went is given up", () => {
   world.socket.open();
   const [old] = world.sockets;
   world.goOffline();
-  assert.deepEqual(old.closedWith, [1000, undefined]);
+  assert.deepEqual(old.closedWith, [1000, ""]);
   old.receive("late");
   old.lose();
   assert.deepEqual(told.messages, []);
@@ -85,7 +85,7 @@ test("a page that is left closes, and one that comes back connects", () => {
   const { connection } = world.connect();
   world.socket.open();
   world.fire("pagehide");
-  assert.deepEqual(world.socket.closedWith, [1000, undefined]);
+  assert.deepEqual(world.socket.closedWith, [1000, ""]);
   assert.equal(connection.state, "waiting");
   world.socket.lose();
   world.pass(1e7);
@@ -101,7 +101,7 @@ test("a page that is left in the middle of an attempt", () => {
   world.connect();
   world.fire("pagehide");
   world.socket.open();
-  assert.deepEqual(world.socket.closedWith, [1000, undefined]);
+  assert.deepEqual(world.socket.closedWith, [1000, ""]);
   world.pass(1e7);
   assert.equal(world.sockets.length, 1);
 });

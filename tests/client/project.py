@@ -35,5 +35,5 @@ def groups(redis_url: str) -> dict[str, Any]:
     return {
         "BACKEND": "django_websocket.groups.redis.RedisBackend",
         "LOCATION": redis_url,
-        "HISTORY": {GROUP: 10_000},
+        "HISTORY": {GROUP: 10_000, "chat.*": 100},
     }

@@ -39,6 +39,18 @@ test("it tells its states, and takes messages as they are", () => {
   assert.equal(world.sockets.length, 2);
 });
 
+test("how the last connection ended", () => {
+  const world = new World();
+  const { connection } = world.connect();
+  assert.equal(connection.code, null);
+  world.socket.open();
+  world.socket.lose(1012);
+  assert.equal(connection.code, 1012);
+  world.passDelay();
+  world.socket.lose(1006);
+  assert.equal(connection.code, 1006);
+});
+
 test("full jitter, and a bound that doubles up to 30 seconds", () => {
   const world = new World();
   world.random = 1;
@@ -197,6 +209,21 @@ test("retry hurries, and begins anew after the end", () => {
   assert.equal(told.closes.length, 1);
 });
 
+test("what begins anew has forgotten its failures", () => {
+  const world = new World();
+  const { connection } = world.connect("/socket/", { eventStream: "/events/" });
+  world.socket.lose();
+  world.passDelay();
+  world.socket.lose();
+  connection.close();
+  connection.retry();
+  assert.equal(connection.attempts, 0);
+  world.socket.lose();
+  assert.deepEqual(world.delays, [250]);
+  world.passDelay();
+  assert.equal(world.streams.length, 0);
+});
+
 test("a listener that closes it is obeyed at once", () => {
   for (const state of ["connecting", "open", "waiting"]) {
     const world = new World();
@@ -206,6 +233,10 @@ test("a listener that closes it is obeyed at once", () => {
     world.socket.lose();
     world.pass(1e6);
     world.sockets.forEach((socket) => socket.open());
+    assert.equal(connection.state, "closed", state);
+    if (state === "connecting") connection.retry();
+    world.goOffline();
+    world.goOnline();
     assert.equal(connection.state, "closed", state);
     assert.ok(world.sockets.every(({ closedWith, readyState }) => closedWith || readyState === 1), state);
   }

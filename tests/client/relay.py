@@ -60,10 +60,8 @@ class Relay:
     async def _end(self) -> None:
         self._server.close()
         await self._cut_all()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=deadline(5))
 
     async def _cut_all(self) -> None:
         for writer in list(self._open):

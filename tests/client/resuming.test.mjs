@@ -123,19 +123,6 @@ test("falsy values are values", () => {
   assert.deepEqual(data(), values);
 });
 
-test("the event is a MessageEvent with the origin of the websocket", () => {
-  const { world, connection } = opened();
-  const events = [];
-  connection.addEventListener("message", (event) => events.push(event));
-  world.socket.receive(envelope("chat", "e1.1", "hello"));
-  world.socket.receive("plain");
-  assert.ok(events.every((event) => event instanceof MessageEvent && event.origin === "wss://example.com"));
-  assert.deepEqual(
-    events.map(({ lastEventId }) => lastEventId),
-    ["e1.1", ""],
-  );
-});
-
 test("it goes on behind the last message after an end, too", () => {
   const { world, connection, data } = opened();
   world.socket.receive(envelope("chat", "e1.1", "hello"));

@@ -183,6 +183,14 @@ def test_an_offline_browser(town: Town, browser: Page) -> None:
     wait_heard(browser, town.said)
 
 
+def test_the_page_of_the_documentation(town: Town, browser: Page) -> None:
+    browser.open(town.url("/documented/"))
+    browser.wait_for("document.getElementById('state').value === 'open'")
+    with town.site.connect("/chat/lobby/socket/?since=0") as client:
+        client.send("hello")
+        browser.wait_for("document.getElementById('lines').textContent === 'hello'")
+
+
 @pytest.mark.parametrize("code", [1000, 1008, 4401])
 def test_a_close_code_that_ends_it(town: Town, browser: Page, code: int) -> None:
     start(browser, town.url("/page/"), f"/closes/{code}/")

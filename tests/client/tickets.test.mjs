@@ -94,3 +94,106 @@ test("closed while the ticket is fetched", async () => {
   assert.equal(world.sockets.length, 0);
   assert.equal(connection.state, "closed");
 });
+
+// Refreshing
+
+/** Open by tickets that need to be refreshed within `refresh_in` seconds. */
+async function opened(refresh_in, more = {}) {
+  const world = new World();
+  const given = { number: 0, fails: false, ends: false };
+  const ticket = async () => {
+    given.number += 1;
+    if (given.fails) throw new Error("no answer");
+    return given.ends ? null : { ticket: `ticket-${given.number}`, expires_in: 60, refresh_in };
+  };
+  const { connection, told } = world.connect("/socket/", { ticket, ...more });
+  await settle();
+  world.socket.open();
+  return { world, given, connection, told };
+}
+
+test("a ticket that is given as the server answers it", async () => {
+  const { world } = await opened(null);
+  assert.deepEqual(world.socket.protocols, ["django-websocket.ticket", "ticket-1"]);
+  assert.deepEqual(world.delays, []);
+  assert.deepEqual(world.socket.sent, []);
+});
+
+test("a fresh ticket is sent before the time is up", async () => {
+  const { world } = await opened(3600);
+  for (const number of [2, 3]) {
+    assert.deepEqual(world.delays, [2_880_000]);
+    world.passDelay();
+    await settle();
+    assert.equal(world.socket.sent.at(-1), `django-websocket.ticket ticket-${number}`);
+  }
+  assert.equal(world.sockets.length, 1);
+});
+
+test("a refresh that fails is tried again", async (context) => {
+  context.mock.method(console, "warn", () => {});
+  const { world, given, connection } = await opened(3600);
+  given.fails = true;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    world.passDelay();
+    await settle();
+    assert.deepEqual(world.delays, [30_000]);
+  }
+  given.fails = false;
+  world.passDelay();
+  await settle();
+  assert.deepEqual(world.socket.sent, ["django-websocket.ticket ticket-5"]);
+  assert.equal(connection.state, "open");
+});
+
+test("no further ticket ends it", async () => {
+  const { world, given, connection, told } = await opened(3600);
+  given.ends = true;
+  world.passDelay();
+  await settle();
+  assert.equal(connection.state, "closed");
+  assert.deepEqual(told.closes, [{ code: 4401, reason: "no ticket" }]);
+  assert.deepEqual(world.socket.closedWith, [4401, "no ticket"]);
+});
+
+test("tickets are not asked for on behalf of what is lost", async () => {
+  const { world, given, connection } = await opened(3600);
+  for (const count of [2, 3]) {
+    world.socket.lose();
+    world.pass(Math.min(...world.delays));
+    await settle();
+    assert.equal(given.number, count);
+    world.socket.open();
+    assert.equal(world.delays.length, 1);
+  }
+  connection.close();
+  world.pass(1e8);
+  await settle();
+  assert.equal(given.number, 3);
+});
+
+test("4401 ends it, unless the page was asleep when the ticket was due", async () => {
+  for (const [slept, state] of [
+    [2_880_000, "closed"],
+    [2_880_001, "waiting"],
+  ]) {
+    const { world, connection } = await opened(3600);
+    world.now += slept; // and no timer has run
+    world.socket.lose(4401);
+    assert.equal(connection.state, state);
+  }
+});
+
+test("4401 behind a refresh ends it", async () => {
+  const { world, connection } = await opened(3600);
+  world.passDelay();
+  await settle();
+  world.pass(1000);
+  world.socket.lose(4401);
+  assert.equal(connection.state, "closed");
+});
+
+test("what needs no ticket for months sets no timer that fires at once", async () => {
+  const { world } = await opened(90 * 86_400);
+  assert.ok(world.delays.every((delay) => delay > 1e8 && delay < 2 ** 31));
+});

@@ -1,9 +1,11 @@
-"""A page with the client, and what it connects to."""
+"""A page with the client and what it connects to; and those of the documentation."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
+from textwrap import dedent
 from typing import Any
 
 from django.contrib.staticfiles.views import serve
@@ -13,6 +15,7 @@ from django.template import engines
 from django.urls import path
 
 from django_websocket import Group, require_websocket
+from tests.conftest import ROOT, code_blocks
 from tests.site.views.common import SocketRequest
 
 from .project import GROUP
@@ -38,6 +41,15 @@ addEventListener("pageshow", (event) => { window.persisted = event.persisted; })
 """
 
 
+DOCUMENT = ROOT / "docs/howto/client.rst"
+
+(_first, *_) = re.findall(r"code-block:: html\+django\n\n((?:    .*\n|\n)+)", DOCUMENT.read_text())
+DOCUMENTED_PAGE = dedent(_first)
+
+documented: dict[str, Any] = {"__name__": __name__, "require_websocket": require_websocket, "Group": Group}
+exec(code_blocks(DOCUMENT)[0], documented)
+
+
 def with_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """A middleware that allows only scripts of the site, and those with the nonce."""
 
@@ -45,7 +57,9 @@ def with_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
         nonce = secrets.token_urlsafe()
         request.csp_nonce = nonce  # type: ignore[attr-defined]  # django-csp's
         response = get_response(request)
-        response["Content-Security-Policy"] = f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; img-src data:"
+        if request.path == "/page/":
+            policy = f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; img-src data:"
+            response["Content-Security-Policy"] = policy
         return response
 
     return middleware
@@ -53,6 +67,10 @@ def with_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
 def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(engines["django"].from_string(PAGE).render({}, request))
+
+
+def documented_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(engines["django"].from_string(DOCUMENTED_PAGE).render({}, request))
 
 
 def other(request: HttpRequest) -> HttpResponse:
@@ -92,6 +110,8 @@ views: Any = {"room": room, "closes": closes, "forbids": forbids}  # the stubs k
 urlpatterns = [
     path("page/", page),
     path("other/", other),
+    path("documented/", documented_page),
+    path("chat/<slug:room>/socket/", documented["chat"]),
     path("room/", views["room"]),
     path("events/", events),
     path("say/", say),

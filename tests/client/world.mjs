@@ -113,6 +113,7 @@ export class World {
       Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
     }
     Math.random = () => this.random;
+    Date.now = () => this.now;
   }
 
   /** A connection, and what it has told. */

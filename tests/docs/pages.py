@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT, missing
 
-BLOCK = re.compile(r"^( *)\.\. code-block:: (\w+)\n((?:\1 +:.*\n)*)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+BLOCK = re.compile(r"^( *)\.\. code-block:: ([\w+]+)\n((?:\1 +:.*\n)*)\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 
 
 def require(module: str) -> None:
@@ -30,6 +30,11 @@ class Block(NamedTuple):
     language: str
     caption: str
     code: str
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks and indentation."""
+    return " ".join(text.split())
 
 
 class Page:
@@ -52,10 +57,10 @@ class Page:
         """The code in ``language``, in its order. Who unpacks it notices when a block is added."""
         return [block.code for block in self.blocks if block.language == language]
 
-    def row(self, text: str) -> str:
-        """The line that has ``text``, of which there has to be one."""
-        [line] = [line for line in self.text.splitlines() if text in line]
-        return line
+    @property
+    def prose(self) -> str:
+        """The text without its line breaks, as those move."""
+        return one_line(self.text)
 
 
 class Modules:

@@ -146,7 +146,7 @@ def test_a_log_out(ws_client: WebSocketClient, user: User) -> None:
         ws_client.advance(SETTINGS["WEBSOCKET_SESSION_CHECK_INTERVAL"].default + 1)
         assert socket.close_code == 4401
     assert f"``WEBSOCKET_SESSION_CHECK_INTERVAL`` seconds ({SETTINGS['WEBSOCKET_SESSION_CHECK_INTERVAL'].default})" in (
-        PAGE.text
+        PAGE.prose
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,8 +17,11 @@ from django.urls import path
 from django_websocket import Group, checks, deployment_checks
 from django_websocket.conf import SETTINGS
 from django_websocket.testing import WebSocketClient
+from tests.conftest import ROOT
+from tests.deadlines import deadline
+from tests.faults.postgres import postgres
 
-from .pages import Modules, Page
+from .pages import Modules, Page, require
 
 PAGE = Page("howto/databases")
 RENAMES, SIGNS_UP, DATABASES, REPORTS = PAGE.code()
@@ -93,5 +98,46 @@ def test_a_query_in_a_thread(modules: Modules, project: Any, ws_client: WebSocke
             assert socket.receive_json() == names
 
 
+WAITS = """
+from django_websocket.serving.patch import eventlet, patch
+patch()
+import {driver}
+
+def connect():
+    connection = {driver}.connect(host="127.0.0.1", port={port}, user="django", dbname="postgres")
+    connection.autocommit = True
+    return connection.cursor()
+
+def wait():
+    cursor = connect()
+    cursor.execute("SET lock_timeout = '{seconds}s'")
+    cursor.execute("SELECT pg_advisory_lock(1)")
+    return "locked"
+
+def is_waited_for():
+    watcher.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    return watcher.fetchone()[0]
+
+holder, watcher = connect(), connect()
+holder.execute("SELECT pg_advisory_lock(1)")
+waiting = eventlet.spawn(wait)
+while not is_waited_for():
+    eventlet.sleep(0.01)
+holder.execute("SELECT pg_advisory_unlock(1)")
+print(waiting.wait())
+"""
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_others_run_while_it_waits(driver: str) -> None:
+    """One green thread waits for what another one has: a driver that blocks would wait until the time-out."""
+    require(driver)
+    with postgres() as server:
+        program = WAITS.format(driver=driver, port=server.port, seconds=int(deadline(10)))
+        command = [sys.executable, "-c", program]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=deadline(60))
+    assert (run.returncode, run.stdout) == (0, "locked\n"), run.stderr
+
+
 def test_the_default() -> None:
-    assert f"``WEBSOCKET_RELEASE_DB_AFTER`` seconds ({SETTINGS['WEBSOCKET_RELEASE_DB_AFTER'].default})" in PAGE.text
+    assert f"``WEBSOCKET_RELEASE_DB_AFTER`` seconds ({SETTINGS['WEBSOCKET_RELEASE_DB_AFTER'].default})" in PAGE.prose

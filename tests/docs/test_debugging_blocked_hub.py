@@ -102,7 +102,7 @@ def test_what_else_it_says() -> None:
         " more times since the last report)",
     ):
         assert text in source
-        assert text in PAGE.text
+        assert text in PAGE.prose
     assert 'tell(f"django_websocket: the process has been blocked for {seconds:.0f} s so far. ' in source
-    assert "django_websocket: the process has been blocked for 10 s so far" in PAGE.text
+    assert "django_websocket: the process has been blocked for 10 s so far" in PAGE.prose
     assert f"``{declarations.PREFIX}hub_lag_seconds``" in PAGE.text

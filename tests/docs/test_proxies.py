@@ -71,4 +71,4 @@ def test_curl(site: Site) -> None:
 
 
 def test_the_default() -> None:
-    assert f"``WEBSOCKET_PING_INTERVAL`` seconds ({SETTINGS['WEBSOCKET_PING_INTERVAL'].default})" in PAGE.text
+    assert f"``WEBSOCKET_PING_INTERVAL`` seconds ({SETTINGS['WEBSOCKET_PING_INTERVAL'].default})" in PAGE.prose

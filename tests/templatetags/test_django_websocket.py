@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.core.management import call_command
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template import Context, RequestContext, Template
 from django.test import RequestFactory
 
@@ -102,3 +103,25 @@ def test_the_nonce(attribute: str, context_of: Callable[[HttpRequest], Context])
 def test_a_nonce_is_escaped() -> None:
     request = SimpleNamespace(csp_nonce='"><script>')
     assert '<script type="importmap" nonce="&quot;&gt;&lt;script&gt;">' in render(Context({"request": request}))
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(render(RequestContext(request)))
+
+
+def assert_same_nonce(response: HttpResponse) -> None:
+    """The policy and the page have the same."""
+    (nonce,) = re.findall(r"'nonce-([^']+)'", response.headers["Content-Security-Policy"])
+    assert f' nonce="{nonce}"' in response.content.decode()
+
+
+def test_with_django(settings: Any) -> None:
+    middleware = pytest.importorskip("django.middleware.csp")  # of Django 6
+    settings.SECURE_CSP = {"script-src": [import_module("django.utils.csp").CSP.NONCE]}
+    assert_same_nonce(middleware.ContentSecurityPolicyMiddleware(page)(RequestFactory().get("/")))
+
+
+def test_with_django_csp(settings: Any) -> None:
+    middleware = pytest.importorskip("csp.middleware")  # tox installs it
+    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": {"script-src": [import_module("csp.constants").NONCE]}}
+    assert_same_nonce(middleware.CSPMiddleware(page)(RequestFactory().get("/")))

@@ -2,19 +2,22 @@ export type State = "connecting" | "open" | "waiting" | "offline" | "closed";
 
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Blob;
 
+/** What django_websocket.tickets.view answers, or a ticket alone, which is not refreshed. */
+export type Ticket = string | { ticket: string; refresh_in?: number | null };
+
 export interface Options {
   /** Subprotocols to offer. */
   protocols?: readonly string[];
   /** The position to go on behind; "0" is the beginning of what is kept. Unpacks the envelopes of groups. */
   since?: string | null;
-  /** The path or URL of server-sent events, which take over where websockets are broken. */
+  /** The path or http(s) URL of server-sent events, which take over where websockets are broken. */
   eventStream?: string;
   /** What send() does while no websocket is open: it throws, or keeps the message. "refuse" by default. */
   whileClosed?: "refuse" | "queue";
   /** Close codes after which it doesn't connect again, besides the usual ones. */
   finalCodes?: readonly number[];
-  /** A ticket for each attempt; null ends it. */
-  ticket?: () => string | null | PromiseLike<string | null>;
+  /** Gets a ticket, for each attempt and before a connection needs another one; null ends it. */
+  ticket?: () => Ticket | null | PromiseLike<Ticket | null>;
 }
 
 /** A message. `data` is a string, an ArrayBuffer, or the value that was in an envelope. */
@@ -38,6 +41,8 @@ export interface Connection extends EventTarget {
   readonly transport: "websocket" | "eventStream" | null;
   /** How many attempts in a row have failed, or were lost within ten seconds. */
   readonly attempts: number;
+  /** The close code with which the last connection or attempt ended, 1006 if nobody said goodbye; null before. */
+  readonly code: number | null;
 
   /** Throws an InvalidStateError if it can't, and a QuotaExceededError if too much is queued. */
   send(data: Sendable): void;

@@ -7,9 +7,12 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.core.management import load_command_class
@@ -24,7 +27,8 @@ from django_websocket.findings import FINDINGS
 from django_websocket.groups.config import KEYS, GroupsConfig
 from django_websocket.management import commands
 from django_websocket.metrics.declarations import DECLARATIONS
-from tests.conftest import ROOT
+from django_websocket.templatetags.django_websocket import register
+from tests.conftest import ROOT, code_blocks
 
 from .conftest import Built
 from .public import INTERNAL, members, names
@@ -105,6 +109,10 @@ def test_close_codes(built: Built) -> None:
     assert built.documented("std:close-code") == {str(code) for code in (*CloseCode, UNAUTHORIZED)}
 
 
+def test_template_tags(built: Built) -> None:
+    assert built.documented("std:template-tag") == register.tags.keys() | register.filters.keys()
+
+
 COMMANDS = [module.name for module in iter_modules(commands.__path__)]
 
 
@@ -148,3 +156,46 @@ def test_what_is_internal_is_there() -> None:
     classes["Subscription"] = import_module("django_websocket.groups.subscription").Subscription
     for name, attributes in INTERNAL.items():
         assert {one for one in attributes if not hasattr(classes[name], one)} <= {"get_response"}
+
+
+def test_what_the_pages_import(built: Built) -> None:
+    """Whatever the documentation's code takes from the package is in the reference."""
+    documented = built.documented(*PYTHON, "py:module")
+    missing = set()
+    for page in (ROOT / "docs").rglob("*.rst"):
+        for code in code_blocks(page):
+            for node in ast.walk(ast.parse(code)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("django_websocket"):
+                    missing |= {f"{node.module}.{alias.name}" for alias in node.names} - documented
+    assert missing == set()
+
+
+class Anchors(HTMLParser):
+    """Where a built page leads, and where one can be led to in it."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.targets: set[str] = set()
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.add(value or "")
+            elif tag == "a" and name == "href":
+                self.targets.add(value or "")
+
+
+def test_links_within_the_documentation(built: Built) -> None:
+    pages = {path: Anchors(path) for path in built.folder.rglob("*.html")}
+    broken = []
+    for path, page in pages.items():
+        for target in page.targets:
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            there = (path.parent / unquote(file)).resolve() if file else path
+            if not there.is_file() or (anchor and anchor not in pages[there].ids):
+                broken.append(f"{path.name}: {target}")
+    assert broken == []

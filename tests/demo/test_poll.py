@@ -1,0 +1,48 @@
+"""The poll: htmx, and none."""
+
+from __future__ import annotations
+
+from tests.browser import Page
+
+from .served import status_of_a_post
+
+COUNTS = "[...document.querySelectorAll('#results span')].map((span) => Number(span.textContent))"
+
+
+def test_two_tabs(page: Page, origin: str) -> None:
+    with page.another_tab() as other:
+        for tab in (page, other):
+            tab.open(f"{origin}/poll/")
+        before = page.run(COUNTS)
+        page.run("window.stays = true")
+        vote(page, "Coffee")
+        for tab in (page, other):
+            wait_for_counts(tab, [before[0], before[1] + 1, before[2]])
+        vote(other, "Water")
+        for tab in (page, other):
+            wait_for_counts(tab, [before[0], before[1] + 1, before[2] + 1])
+        assert page.run("window.stays")
+
+
+def test_without_htmx(page: Page, origin: str) -> None:
+    page.open(f"{origin}/poll/")
+    before = page.run(COUNTS)
+    # A copy of the form, of which htmx knows nothing.
+    page.run("document.querySelector('main form').replaceWith(document.querySelector('main form').cloneNode(true))")
+    page.run("window.left = false")
+    vote(page, "Tea")
+    page.wait_for("window.left === undefined")
+    wait_for_counts(page, [before[0] + 1, *before[1:]])
+
+
+def test_a_vote_for_nothing(page: Page, origin: str) -> None:
+    page.open(f"{origin}/poll/")
+    assert status_of_a_post(page, "/poll/", choice="x") == 404
+
+
+def vote(page: Page, choice: str) -> None:
+    page.run(f"document.querySelector('main button[value={choice}]').click()")
+
+
+def wait_for_counts(page: Page, counts: list[int]) -> None:
+    page.wait_for(f"JSON.stringify({COUNTS}) === '{str(counts).replace(' ', '')}'")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.http import HttpRequest, StreamingHttpResponse
+from django.template.loader import render_to_string
 
 from ..close_codes import CloseCode
 from ..exceptions import GroupsUnavailable
@@ -97,6 +98,22 @@ class Group:
         """Send ``obj`` as JSON text, with Django's encoder, as :meth:`send` does. Raises TypeError if it can't be."""
         body = json.dumps(obj, cls=DjangoJSONEncoder).encode()
         self._send(GroupMessage(self.name, JSON, body, _address(exclude)), on_commit)
+
+    def send_template(
+        self,
+        template_name: str | Sequence[str],
+        context: Mapping[str, Any] | None = None,
+        *,
+        exclude: WebSocket | None = None,
+        on_commit: bool = False,
+    ) -> None:
+        """Render a template once, and send it to every member as :meth:`send` does: a fragment of HTML for htmx, say.
+
+        It is rendered at once, with ``on_commit``, too, and without a request, whose user is not that of other members.
+        Raises what :func:`~django.template.loader.render_to_string` and :meth:`send` raise.
+        """
+        text = render_to_string(template_name, None if context is None else dict(context))
+        self.send(text, exclude=exclude, on_commit=on_commit)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close every member's websocket. Raises ValueError as :meth:`.WebSocket.close` does, and as :meth:`send`."""

@@ -1,6 +1,5 @@
 """A vote is saved, and the result is rendered once and sent to every open page."""
 
-from django.db import transaction
 from django.db.models import F, Sum
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,15 +16,12 @@ def results():
     return {"choices": choices, "total": total}
 
 
-def push():
-    Group("poll").send(render_to_string("pages/poll_results.html", results()))
-
-
 def page(request):
     if request.method == "POST":
         choice = get_object_or_404(Choice, label=request.POST.get("choice"))
         Choice.objects.filter(pk=choice.pk).update(votes=F("votes") + 1)
-        transaction.on_commit(push)  # rendered when the vote counts, and not before
+        group = Group("poll")
+        group.send_template("pages/poll_results.html", results(), on_commit=True)
         if "HX-Request" in request.headers:
             return HttpResponse(status=204)
         return redirect("poll")
@@ -35,6 +31,6 @@ def page(request):
 @require_websocket
 def socket(request):
     request.websocket.join("poll")
-    # Behind the join, so that no vote falls in between.
-    request.websocket.send(render_to_string("pages/poll_results.html", results()))
+    now = render_to_string("pages/poll_results.html", results())
+    request.websocket.send(now)  # what was missed while there was no connection
     request.websocket.wait()

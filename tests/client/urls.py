@@ -17,6 +17,7 @@ from django.urls import path
 
 from django_websocket import Group, require_websocket, tickets
 from tests.conftest import ROOT, code_blocks
+from tests.site.urls import patterns
 from tests.site.views.common import SocketRequest
 
 from .project import GROUP
@@ -139,5 +140,6 @@ urlpatterns = [
     path("greets/", views["greets"]),
     path("closes/<int:code>/", views["closes"]),
     path("forbids/", views["forbids"]),
+    *patterns("tickets"),
     path("static/<path:path>", serve, {"insecure": True}),
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tests.browser import Page
+import signal
+from pathlib import Path
 
-from .served import status_of_a_post
+from tests.browser import Page
+from tests.management.projects import free_port
+
+from .served import manage, serving, status_of_a_post
 
 COUNTS = "[...document.querySelectorAll('#results span')].map((span) => Number(span.textContent))"
 
@@ -22,6 +26,21 @@ def test_two_tabs(page: Page, origin: str) -> None:
         for tab in (page, other):
             wait_for_counts(tab, [before[0], before[1] + 1, before[2] + 1])
         assert page.run("window.stays")
+
+
+def test_votes_while_the_server_was_away(page: Page, tmp_path: Path) -> None:
+    """htmx connects again by itself, and is told how it stands."""
+    port = free_port()
+    with serving(tmp_path, "--noreload", port=port) as server:
+        page.open(f"http://127.0.0.1:{port}/poll/")
+        vote(page, "Tea")
+        wait_for_counts(page, [1, 0, 0])
+        assert server.end(signal.SIGTERM) == 0
+    code = "from server.pages.models import Choice; Choice.objects.filter(label='Water').update(votes=5)"
+    shell = manage(tmp_path, "shell", "-c", code, DATABASE=str(tmp_path / "db.sqlite3"))
+    assert shell.returncode == 0, shell.stderr
+    with serving(tmp_path, "--noreload", port=port):
+        wait_for_counts(page, [1, 0, 5])
 
 
 def test_without_htmx(page: Page, origin: str) -> None:

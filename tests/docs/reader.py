@@ -94,7 +94,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=deadline(100),
+            timeout=deadline(300),
         )
         assert run.returncode == status, (line, run.stdout)
         cwd, _, env = self._state.read_text().partition("\n")
@@ -152,7 +152,7 @@ class Reader:
                 return False
             return True
 
-        wait_until(listens, 30, name)
+        wait_until(listens, 60, name)
 
     def stop(self, name: str) -> None:
         """Press Ctrl-C."""

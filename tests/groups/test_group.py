@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.template import TemplateDoesNotExist
 
 from django_websocket import ConnectionClosed, Group
 from django_websocket.groups.group import MAX_INFO_SIZE
@@ -43,6 +44,42 @@ def test_kinds_of_messages(ws_client: WebSocketClient) -> None:
         Group("room").send_json(object())
     with pytest.raises(UnicodeEncodeError):
         Group("room").send("\ud800")
+
+
+def test_a_template(ws_client: WebSocketClient, settings: Any) -> None:
+    fragments = {"a.html": "<li>{{ word }}</li>", "b.html": "{{ request }}{{ user }}"}
+    loader = ("django.template.loaders.locmem.Loader", fragments)
+    processors = ["django.template.context_processors.request", "django.contrib.auth.context_processors.auth"]
+    settings.TEMPLATES = [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {"loaders": [loader], "context_processors": processors},
+        }
+    ]
+    with ws_client.websocket(ROOM) as a, ws_client.websocket(ROOM) as b:
+        room = Group("room")
+        room.send_template("a.html", {"word": "<hello>"})
+        assert a.receive() == b.receive() == "<li>&lt;hello&gt;</li>"
+        room.send_template(["missing.html", "b.html"], exclude=a.websocket)
+        assert b.receive() == ""
+        a.assert_nothing_received()
+        with pytest.raises(TemplateDoesNotExist):
+            room.send_template("missing.html")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_template_is_rendered_at_once_and_sent_on_commit(ws_client: WebSocketClient, settings: Any) -> None:
+    loader = ("django.template.loaders.locmem.Loader", {"a.html": "{{ words.0 }}"})
+    settings.TEMPLATES = [
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": [loader]}}
+    ]
+    words = ["before"]
+    with ws_client.websocket(ROOM) as socket:
+        with transaction.atomic():
+            Group("room").send_template("a.html", {"words": words}, on_commit=True)
+            words[0] = "after"
+            socket.assert_nothing_received()
+        assert socket.receive() == "before"
 
 
 def test_from_a_view_to_the_others_or_to_all(ws_client: WebSocketClient) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +18,6 @@ import pytest
 from tests.browser import Navigated, Page, chromium
 from tests.conftest import missing
 from tests.deadlines import wait_until
-from tests.deploy.programs import free_ports
 from tests.deploy.served import short_directory
 from tests.groups.redis_servers import Redis, redis_server
 
@@ -36,14 +38,19 @@ class Person:
     def open(self, url: str) -> None:
         self.page.open(url)
 
+    def leave_for(self, expression: str) -> None:
+        """Have an expression leave this page, and wait until the next one is there."""
+        self.page.run(f"window.isLeft = true; {expression}")
+        self.page.wait_for("!window.isLeft && document.readyState === 'complete'")
+
     def fill(self, field: str, text: str) -> None:
         self.page.run(f"document.getElementsByName({json.dumps(field)})[0].focus()")
         self.page.type(text)
 
     def log_in(self, url: str) -> None:
         """Come to the form instead of the chat, fill it in, and arrive in the chat."""
-        self.page.run(f"location.href = {json.dumps(url)}")
-        self.page.wait_for("location.pathname === '/accounts/login/' && document.readyState === 'complete'")
+        self.leave_for(f"location.href = {json.dumps(url)}")
+        assert self.page.run("location.pathname") == "/accounts/login/"
         self.fill("username", self.name)
         self.fill("password", PASSWORD)
         self.page.press("Enter")
@@ -128,8 +135,8 @@ class Tutorial:
         self.ann.wait_for_people("ann")
         self.bob.open(self.url)
         self.ann.wait_for_people("ann", "bob")
-        self.bob.page.run("document.getElementById('logout').submit()")
-        self.bob.page.wait_for("location.pathname === '/accounts/login/'")
+        self.bob.leave_for("document.getElementById('logout').submit()")
+        assert self.bob.page.run("location.pathname") == "/accounts/login/"
         self.ann.wait_for_people("ann")
         self.bob.log_in(self.url)
 
@@ -137,8 +144,7 @@ class Tutorial:
         """The server starts again when it has noticed the change."""
 
         def shows() -> bool:
-            person.page.run("location.reload()")
-            person.page.wait_for("document.readyState === 'complete'")
+            person.leave_for("location.reload()")
             return bool(person.page.run("document.getElementById('people') !== null"))
 
         wait_until(shows, 30, "the new page")
@@ -192,6 +198,11 @@ class Tutorial:
         self.ann.open(self.secure_url)
         self.ann.wait_for_messages("ann: Over TLS", "bob: Still here")
 
+    def situation(self) -> str:
+        """What can be seen now."""
+        pages = [person.page.run("`${location.href}\\n${document.body.innerText}`") for person in self.people]
+        return "\n\n".join([*pages, self.reader.log()])
+
     def _members_of_workers(self) -> dict[str, int]:
         """How many members of the chat each worker has."""
         with self.redis.client() as client:
@@ -201,6 +212,20 @@ class Tutorial:
     def _are_with_others_than(self, old: dict[str, int]) -> bool:
         new = self._members_of_workers()
         return sum(new.values()) == 2 and not new.keys() & old.keys()
+
+
+def lasting_ports(count: int) -> list[int]:
+    """Free ports that nobody else is given while the servers restart: the kernel's own choice begins at 32768."""
+    with ExitStack() as stack:
+        ports: list[int] = []
+        while len(ports) < count:
+            port = random.randrange(10000, 30000)
+            try:
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            ports.append(port)
+        return ports
 
 
 def pip_finds_packages() -> bool:
@@ -216,7 +241,7 @@ def tutorial(wheel: Path, program: Callable[..., str]) -> Iterator[Tutorial]:
         program(name)
     if not pip_finds_packages():
         missing("a package index")
-    server, secure = free_ports(2)
+    server, secure = lasting_ports(2)
     with (
         short_directory() as directory,
         redis_server(directory) as redis,
@@ -234,9 +259,13 @@ def tutorial(wheel: Path, program: Callable[..., str]) -> Iterator[Tutorial]:
 
 @pytest.mark.timeout(600)
 def test_the_tutorial(tutorial: Tutorial) -> None:
-    tutorial.echo()
-    tutorial.chat()
-    tutorial.presence()
-    tutorial.restart()
-    tutorial.tests()
-    tutorial.deployment()
+    try:
+        tutorial.echo()
+        tutorial.chat()
+        tutorial.presence()
+        tutorial.restart()
+        tutorial.tests()
+        tutorial.deployment()
+    except AssertionError as error:
+        error.add_note(tutorial.situation())
+        raise

@@ -114,11 +114,15 @@ class Page:
 
     def drag(self, *points: tuple[float, float]) -> None:
         """Press the mouse at the first of these places in the window, move it along them, and let go at the last."""
-        self._call("Page.bringToFront")  # what is in the background takes no input
+        self.show()  # what is in the background takes no input
         button: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
         kinds = ["mousePressed", *["mouseMoved"] * (len(points) - 1)]
         for kind, (x, y) in zip([*kinds, "mouseReleased"], [*points, points[-1]], strict=True):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
+
+    def show(self) -> None:
+        """Bring the tab to the front; the others are hidden then."""
+        self._call("Page.bringToFront")
 
     @contextmanager
     def another_tab(self) -> Iterator[Page]:

@@ -14,6 +14,7 @@ COUNTS = "[...document.querySelectorAll('#results span')].map((span) => Number(s
 
 
 def test_two_tabs(page: Page, origin: str) -> None:
+    """htmx may close the websocket of a tab that nobody sees, until somebody does."""
     with page.another_tab() as other:
         for tab in (page, other):
             tab.open(f"{origin}/poll/")
@@ -21,15 +22,17 @@ def test_two_tabs(page: Page, origin: str) -> None:
         page.run("window.stays = true")
         vote(page, "Coffee")
         for tab in (page, other):
+            tab.show()
             wait_for_counts(tab, [before[0], before[1] + 1, before[2]])
         vote(other, "Water")
-        for tab in (page, other):
+        for tab in (other, page):
+            tab.show()
             wait_for_counts(tab, [before[0], before[1] + 1, before[2] + 1])
         assert page.run("window.stays")
 
 
 def test_votes_while_the_server_was_away(page: Page, tmp_path: Path) -> None:
-    """htmx connects again by itself, and is told how it stands."""
+    """htmx connects again, by itself or because somebody looks at the page, and is told how it stands."""
     port = free_port()
     with serving(tmp_path, "--noreload", port=port) as server:
         page.open(f"http://127.0.0.1:{port}/poll/")
@@ -40,6 +43,8 @@ def test_votes_while_the_server_was_away(page: Page, tmp_path: Path) -> None:
     shell = manage(tmp_path, "shell", "-c", code, DATABASE=str(tmp_path / "db.sqlite3"))
     assert shell.returncode == 0, shell.stderr
     with serving(tmp_path, "--noreload", port=port):
+        with page.another_tab():
+            pass
         wait_for_counts(page, [1, 0, 5])
 
 

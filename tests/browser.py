@@ -76,6 +76,11 @@ class Page:
         assert "errorText" not in loaded, loaded["errorText"]
         self.wait_for(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
+    def prepare(self, script: str) -> None:
+        """Run ``script`` in each page that is opened from now on, before the page's own."""
+        self._call("Page.enable")
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression; of what it resolves to, if it is a promise."""
         result = self._call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)

@@ -20,7 +20,7 @@ from .marks import current_generation, is_revoked, use_up
 from .offer import PROTOCOL
 from .ticket import Ticket, auth_digests, read_ticket
 
-__all__ = ["REFRESH", "Admission", "admit"]
+__all__ = ["REFRESH", "Admission", "admit", "find_session"]
 
 REFRESH = f"{PROTOCOL} "
 """What a text message begins with that has another ticket behind it."""
@@ -43,7 +43,7 @@ class Admission:
         """The one that the websocket ends with, until it is watched."""
         self.has_session = session is not None
         self.is_fresh = True
-        """Whether the next check sets the deadline anew."""
+        """Whether the next check has yet to take note of the ticket."""
         self.deadline: float | None = None
         """When another ticket must have come, on the clock of the websocket's channel."""
         self.verified: tuple[Any, ...] | None = None
@@ -81,7 +81,7 @@ def admit(request: HttpRequest, upgrade: Upgrade) -> Admission:
     try:
         ticket = _take_ticket(upgrade)
         user = _find_user(ticket)
-        session = _find_session(ticket) if ticket.session_key else None
+        session = find_session(ticket) if ticket.session_key else None
         if is_revoked(ticket.generation, current_generation(ticket.user_id)):
             raise InvalidTicket("the ticket was revoked")
         if not use_up(ticket.nonce):
@@ -111,7 +111,8 @@ def _find_user(ticket: Ticket) -> Any:
     return user
 
 
-def _find_session(ticket: Ticket) -> SessionBase:
+def find_session(ticket: Ticket) -> SessionBase:
+    """Load the session that the ticket comes from. Raises :exc:`.InvalidTicket` if it has ended."""
     session: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore(session_key=ticket.session_key)
     load_session(session)
     if session.session_key == ticket.session_key and session.get(SESSION_KEY) == ticket.user_id:

@@ -77,7 +77,7 @@ def read_ticket(text: str) -> Ticket:
             continue
         user_id, auth, generation, session, nonce = fields
         return Ticket(user_id, auth, generation, _crypt(_decode(session), nonce, key).decode(), nonce)
-    raise InvalidTicket("the ticket is not valid") from None
+    raise InvalidTicket("the ticket is not valid")
 
 
 def _signer(key: Any) -> TimestampSigner:

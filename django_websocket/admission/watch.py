@@ -11,7 +11,7 @@ import logging
 
 from ..close_codes import UNAUTHORIZED
 from ..conf import get_setting
-from ..exceptions import GroupsUnavailable
+from ..exceptions import GroupsUnavailable, InvalidTicket
 from ..groups.message import BINARY, GroupMessage
 from ..groups.receivers import receivers
 from ..home import at_home
@@ -19,7 +19,7 @@ from ..registry import SocketObserver, registry
 from ..sessions import session_watch
 from ..valid_users import keys_of_invalid_users
 from ..websocket import WebSocket
-from .entrance import Admission
+from .entrance import Admission, find_session
 from .marks import current_generations, is_revoked
 
 __all__ = ["REVOCATIONS", "TicketWatch", "announce_revocation", "listen_for_revocations", "ticket_watch"]
@@ -53,7 +53,11 @@ class TicketWatch(SocketObserver):
 
     def check(self) -> None:
         """Close those whose right has ended. Raises what the cache or the database raises."""
-        self._close_overdue()
+        for websocket, admission in list(self._admissions.items()):
+            if admission.is_fresh:
+                self._note_ticket(websocket, admission)
+            elif admission.deadline is not None and admission.deadline <= _now(websocket):
+                _close(websocket, "no fresh ticket")
         known = dict(self._admissions)
         for websocket in keys_of_invalid_users(known):
             _close(websocket, "user has changed")
@@ -62,24 +66,29 @@ class TicketWatch(SocketObserver):
             if is_revoked(admission.ticket.generation, current.get(admission.user_id, "")):
                 _close(websocket, "ticket revoked")
 
-    def _close_overdue(self) -> None:
+    def _note_ticket(self, websocket: WebSocket, admission: Admission) -> None:
+        """Set the deadline, or tie the websocket to the ticket's session; once it has one, it ends with that."""
+        admission.is_fresh = False
+        if admission.ticket.session_key and not admission.has_session:
+            try:
+                session_watch.tie(websocket, find_session(admission.ticket))
+            except InvalidTicket as error:
+                _close(websocket, str(error))
+            admission.has_session = True
         seconds = get_setting("WEBSOCKET_TICKET_REFRESH")
-        for websocket, admission in list(self._admissions.items()):
-            driver = websocket.driver
-            if admission.has_session or driver is None:
-                continue
-            now = driver.channel.clock()
-            if admission.is_fresh:
-                admission.is_fresh = False
-                admission.deadline = None if seconds is None else now + seconds
-            elif admission.deadline is not None and admission.deadline <= now:
-                _close(websocket, "no fresh ticket")
+        admission.deadline = None if admission.has_session or seconds is None else _now(websocket) + seconds
 
     def revoke(self, user_id: str, generation: str) -> None:
         """Close those of the user whose ticket is not of ``generation``."""
         for websocket, admission in list(self._admissions.items()):
             if admission.user_id == user_id and admission.ticket.generation != generation:
                 _close(websocket, "ticket revoked")
+
+
+def _now(websocket: WebSocket) -> float:
+    """By the clock that deadlines go by."""
+    assert websocket.driver is not None, "it is open"
+    return websocket.driver.channel.clock()
 
 
 def _close(websocket: WebSocket, reason: str) -> None:

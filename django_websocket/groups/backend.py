@@ -63,6 +63,7 @@ class Page:
     """A part of a history: up to ``PAGE_SIZE`` (100) messages, the oldest first."""
 
     messages: list[GroupMessage]
+    """In their order."""
     position: Position
     """That of the group's last message, in this page or not."""
     complete: bool
@@ -95,7 +96,9 @@ class Backend(ABC):
 
     def __init__(self, config: GroupsConfig, receiver: Receiver) -> None:
         self.config = config
+        """What ``WEBSOCKET_GROUPS`` says."""
         self.receiver = receiver
+        """Takes the messages, and knows the members, of this process."""
 
     @abstractmethod
     def publish(self, message: GroupMessage, history: History | None) -> None:

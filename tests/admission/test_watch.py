@@ -209,6 +209,29 @@ def test_one_from_a_session_ends_with_it_and_needs_no_other(phone: WebSocketClie
         assert (socket.close_code, socket.close_reason) == (4401, "session ended")
 
 
+def test_a_fresh_ticket_from_a_session_ties_it_to_that(phone: WebSocketClient, ann: User) -> None:
+    browser = WebSocketClient()
+    with opened(phone, ann) as socket:
+        browser.force_login(ann)
+        socket.send_ticket(browser.post("/ticket/").json()["ticket"])
+        phone.advance(200)
+        assert is_open(socket)
+        browser.logout()
+        phone.advance(0)
+        assert (socket.close_code, socket.close_reason) == (4401, "session ended")
+
+
+def test_a_fresh_ticket_from_a_session_that_has_ended(phone: WebSocketClient, ann: User) -> None:
+    browser = WebSocketClient()
+    browser.force_login(ann)
+    ticket = browser.post("/ticket/").json()["ticket"]
+    browser.logout()
+    with opened(phone, ann) as socket:
+        socket.send_ticket(ticket)
+        phone.advance(SOON)
+        assert (socket.close_code, socket.close_reason) == (4401, "the ticket's session has ended")
+
+
 def test_the_end_of_the_cookies_session_is_nothing_to_it(phone: WebSocketClient, ann: User, bob: User) -> None:
     phone.force_login(bob)
     with opened(phone, ann) as socket:

@@ -20,6 +20,17 @@ test("it waits while the browser is offline", () => {
   assert.deepEqual(told.states, ["open", "connecting", "offline", "connecting", "open"]);
 });
 
+test("a state that stays is told once", () => {
+  const world = new World();
+  const { told } = world.connect();
+  world.goOffline();
+  world.goOnline();
+  assert.deepEqual(told.states, []);
+  world.fire("pagehide");
+  world.fire("pagehide");
+  assert.deepEqual(told.states, ["waiting"]);
+});
+
 test("what was open before the network went is given up", () => {
   const world = new World();
   const { told } = world.connect();

@@ -26,6 +26,8 @@ SETTINGS: dict[str, Any] = {
         }
     ],
     "STATIC_URL": "/static/",
+    "WEBSOCKET_SESSION_CHECK_INTERVAL": 0.2,
+    "WEBSOCKET_TICKET_REFRESH": 6,
     "MIDDLEWARE": [*MIDDLEWARE, "tests.client.urls.with_policy"],
 }
 

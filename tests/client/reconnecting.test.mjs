@@ -39,6 +39,18 @@ test("it tells its states, and takes messages as they are", () => {
   assert.equal(world.sockets.length, 2);
 });
 
+test("a close event says whether it was clean", () => {
+  for (const code of [1000, 1006]) {
+    const world = new World();
+    const { connection } = world.connect("/socket/", { finalCodes: [1006] });
+    const closes = [];
+    connection.addEventListener("close", (event) => closes.push(event.wasClean));
+    world.socket.open();
+    world.socket.lose(code);
+    assert.deepEqual(closes, [code === 1000]);
+  }
+});
+
 test("how the last connection ended", () => {
   const world = new World();
   const { connection } = world.connect();
@@ -49,6 +61,8 @@ test("how the last connection ended", () => {
   world.passDelay();
   world.socket.lose(1006);
   assert.equal(connection.code, 1006);
+  connection.close(4001);
+  assert.equal(connection.code, 4001);
 });
 
 test("full jitter, and a bound that doubles up to 30 seconds", () => {
@@ -196,6 +210,7 @@ test("retry hurries, and begins anew after the end", () => {
   connection.retry();
   assert.equal(world.sockets.length, 2);
   assert.equal(connection.state, "connecting");
+  assert.equal(connection.attempts, 1);
   world.socket.open();
   connection.retry();
   assert.equal(world.sockets.length, 2);

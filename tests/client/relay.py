@@ -59,6 +59,7 @@ class Relay:
 
     async def _end(self) -> None:
         self._server.close()
+        await self._server.wait_closed()
         await self._cut_all()
         if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(tasks, timeout=deadline(5))
@@ -78,6 +79,8 @@ class Relay:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             self._reset(writer)
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
             return
         ends = {writer, there_writer}
         self._open |= ends
@@ -90,9 +93,12 @@ class Relay:
         finally:
             for direction in directions:
                 direction.cancel()
+            await asyncio.wait(directions)
             self._open -= ends
             for end in ends:
                 end.close()
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_browser: bool = False

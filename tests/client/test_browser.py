@@ -183,6 +183,47 @@ def test_an_offline_browser(town: Town, browser: Page) -> None:
     wait_heard(browser, town.said)
 
 
+TICKET = """
+window.tickets = 0;
+window.ticket = async () => {
+  window.tickets += 1;
+  const answer = await (await fetch("/ticket/")).json();
+  return { ...answer, refresh_in: answer.refresh_in / 6 };  // long before, so that a busy machine is in time, too
+};
+"""
+
+
+def start_with(page: Page, url: str, ticket: str) -> None:
+    """Load the page, and connect with tickets from the JavaScript function ``ticket``."""
+    page.open("about:blank")
+    page.open(url)
+    page.wait_for("window.start")
+    page.run(TICKET)
+    page.run(f"start('/greets/', {{ ticket: {ticket} }})")
+
+
+def test_tickets_are_refreshed(town: Town, browser: Page) -> None:
+    start_with(browser, town.url("/page/"), "ticket")
+    browser.wait_for("window.tickets > 9")
+    browser.run("socket.send('still here')")
+    # The view sees no ticket.
+    wait_heard(browser, ["Hello, ann", "still here"])
+    assert town.network.handshakes == 1
+
+
+def test_a_ticket_that_is_not_refreshed(town: Town, browser: Page) -> None:
+    start_with(browser, town.url("/page/"), "async () => (await ticket()).ticket")
+    browser.wait_for("told.close === 4401")
+    assert browser.run("[told.messages, window.tickets]") == [["Hello, ann"], 1]
+
+
+def test_each_attempt_has_a_ticket_of_its_own(town: Town, browser: Page) -> None:
+    start_with(browser, town.url("/page/"), "ticket")
+    wait_heard(browser, ["Hello, ann"])
+    town.network.cut()
+    wait_heard(browser, ["Hello, ann"] * 2)
+
+
 def test_the_page_of_the_documentation(town: Town, browser: Page) -> None:
     browser.open(town.url("/documented/"))
     browser.wait_for("document.getElementById('state').value === 'open'")

@@ -54,7 +54,7 @@ for (const [what, ticket] of Object.entries({
   });
 }
 
-for (const nothing of [null, undefined, ""]) {
+for (const nothing of [null, undefined, "", {}, { detail: "Log in first" }]) {
   test(`${JSON.stringify(nothing)} for a ticket ends it`, async () => {
     const world = new World();
     const { connection, told } = world.connect("/socket/", { ticket: async () => nothing });

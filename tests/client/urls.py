@@ -8,14 +8,16 @@ from collections.abc import Callable
 from textwrap import dedent
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.views import serve
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.template import engines
 from django.urls import path
 
-from django_websocket import Group, require_websocket
+from django_websocket import Group, require_websocket, tickets
 from tests.conftest import ROOT, code_blocks
+from tests.site.urls import patterns
 from tests.site.views.common import SocketRequest
 
 from .project import GROUP
@@ -46,7 +48,7 @@ DOCUMENT = ROOT / "docs/howto/client.rst"
 (_first, *_) = re.findall(r"code-block:: html\+django\n\n((?:    .*\n|\n)+)", DOCUMENT.read_text())
 DOCUMENTED_PAGE = dedent(_first)
 
-documented: dict[str, Any] = {"__name__": __name__, "require_websocket": require_websocket, "Group": Group}
+documented: dict[str, Any] = {"__name__": __name__}
 exec(code_blocks(DOCUMENT)[0], documented)
 
 
@@ -95,6 +97,20 @@ def say(request: HttpRequest) -> HttpResponse:
     return HttpResponse("said")
 
 
+def ticket(request: HttpRequest) -> JsonResponse:
+    """One without a session, which needs to be refreshed."""
+    user, _ = get_user_model().objects.get_or_create(username="ann")
+    return JsonResponse(tickets.describe(request, user))
+
+
+@require_websocket
+def greets(request: SocketRequest) -> None:
+    """Tells the client who it is, and sends everything back."""
+    request.websocket.send(f"Hello, {request.user}")
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
 @require_websocket
 def closes(request: SocketRequest, code: int) -> None:
     request.websocket.close(code)
@@ -105,7 +121,12 @@ def forbids(request: SocketRequest) -> None:
     raise PermissionDenied
 
 
-views: Any = {"room": room, "closes": closes, "forbids": forbids}  # the stubs know of no view that returns None
+views: Any = {
+    "room": room,
+    "greets": greets,
+    "closes": closes,
+    "forbids": forbids,
+}  # the stubs know of no view that returns None
 
 urlpatterns = [
     path("page/", page),
@@ -115,7 +136,10 @@ urlpatterns = [
     path("room/", views["room"]),
     path("events/", events),
     path("say/", say),
+    path("ticket/", ticket),
+    path("greets/", views["greets"]),
     path("closes/<int:code>/", views["closes"]),
     path("forbids/", views["forbids"]),
+    *patterns("tickets"),
     path("static/<path:path>", serve, {"insecure": True}),
 ]

@@ -94,7 +94,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=deadline(100),
+            timeout=deadline(300),
         )
         assert run.returncode == status, (line, run.stdout)
         cwd, _, env = self._state.read_text().partition("\n")
@@ -145,14 +145,15 @@ class Reader:
         port = self._ports["8443" if "nginx" in name else "8000"]
 
         def listens() -> bool:
-            assert process.poll() is None, self.log()
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=deadline(1)).close()
             except OSError:
+                assert process.poll() is None, self.log()
                 return False
             return True
 
-        wait_until(listens, 30, name)
+        wait_until(listens, 60, name)
+        assert process.poll() is None, self.log()
 
     def stop(self, name: str) -> None:
         """Press Ctrl-C."""

@@ -163,10 +163,24 @@ def test_a_permission_that_is_taken_away(ws_client: WebSocketClient, user: User)
 
 
 def test_the_order_of_decorators(modules: Modules, project: Any, ws_client: WebSocketClient, user: User) -> None:
-    swapped = SESSIONS.replace("@login_required\n@require_websocket", "@require_websocket\n@login_required")
+    swapped = SESSIONS.replace("@require_websocket\n@login_required", "@login_required\n@require_websocket")
     assert swapped != SESSIONS
     project.ROOT_URLCONF = modules.add("urls", urlpatterns=[path("greet/", modules.add("views", swapped).greet)])
     assert status(ws_client, "/greet/") == 403
+    with pytest.raises(WebSocketRejected):
+        ws_client.websocket("/greet/", ticket=user)
     ws_client.force_login(user)
     with ws_client.websocket("/greet/") as socket:
         assert socket.receive() == "Hello alice"
+
+
+@pytest.mark.usefixtures("views")
+def test_a_ticket(ws_client: WebSocketClient, user: User) -> None:
+    """Our decorator stands above the others, so that they see whose the ticket is."""
+    with ws_client.websocket("/greet/", ticket=user) as socket:
+        assert socket.receive() == "Hello alice"
+    with ws_client.websocket("/clock/", ticket=user) as socket:
+        assert socket.receive() == "Hello alice"
+    permit(user, "view_user")
+    with ws_client.websocket("/watch/", ticket=user) as socket:
+        assert socket.receive() == "You may look"

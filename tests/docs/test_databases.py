@@ -121,7 +121,7 @@ def is_waited_for():
 holder, watcher = connect(), connect()
 holder.execute("SELECT pg_advisory_lock(1)")
 waiting = eventlet.spawn(wait)
-while not is_waited_for():
+while not is_waited_for() and not waiting.dead:
     eventlet.sleep(0.01)
 holder.execute("SELECT pg_advisory_unlock(1)")
 print(waiting.wait())

@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from . import eventlet
@@ -33,7 +33,7 @@ else:
     threading = eventlet.patcher.original("threading")
     time = eventlet.patcher.original("time")
 
-__all__ = ["watch_hub"]
+__all__ = ["excuse", "watch_hub"]
 
 logger = logging.getLogger("django_websocket.server")
 
@@ -55,6 +55,13 @@ LOG_SECONDS = 60.0
 
 FRAMES = 15
 """Number of innermost calls to show."""
+
+_excused: set[CodeType] = set()
+
+
+def excuse(code: CodeType) -> None:
+    """Log nothing of what ``code`` and its callees block: nobody could do anything about it."""
+    _excused.add(code)
 
 
 @contextmanager
@@ -85,6 +92,7 @@ class _Finding:
 
     began: float
     text: str
+    is_excused: bool = False
 
 
 class _Watchdog:
@@ -143,6 +151,10 @@ class _Watchdog:
         self._attentive_until = max(self._attentive_until, now + ATTENTIVE_SECONDS)
         if drowsy:
             self._rouse()
+        if finding is not None and finding.began != began:
+            finding = None
+        if finding is not None and finding.is_excused:
+            return
         if now < self._next_line:
             self._unlogged += 1
             return
@@ -151,7 +163,7 @@ class _Watchdog:
             "The blocking call is unknown: it returned before it could be sampled, held the GIL, or the process was"
             " suspended. The process is sampled more often for the next few minutes."
         )
-        if finding is not None and finding.began == began:
+        if finding is not None:
             text = finding.text
         more = f" (and {self._unlogged} more times since the last report)" if self._unlogged else ""
         self._unlogged = 0
@@ -184,8 +196,10 @@ class _Watchdog:
         frame = sys._current_frames().get(self._hub_thread)
         if frame is None or self._turn() != began:
             return
-        if _chain(frame)[-1] is first:
-            self._finding = _Finding(began, _describe(frame))
+        chain = _chain(frame)
+        if chain[-1] is first:
+            is_excused = any(frame.f_code in _excused for frame in chain)
+            self._finding = _Finding(began, _describe(frame), is_excused)
         else:
             self._finding = _Finding(began, "No single call blocked it: the process is overloaded.")
 

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from ...admission.watch import listen_for_revocations, ticket_watch
 from ...background import background
+from ...compat.hashers import hash_by
 from ...compat.python import bound_unknown_encodings
 from ...conf import get_setting
 from ...database import close_opened, release_connections
@@ -20,7 +21,7 @@ from ...groups.log_out import listen_for_log_outs
 from ...groups.receivers import receivers
 from ...redirects import refuse_redirects
 from ...sessions import session_watch
-from ..green import eventlet
+from ..green import eventlet, native
 from ..green.install import install
 from ..green.watchdog import watch_hub
 from ..http.spool import ChunkedBodySpooler
@@ -53,6 +54,7 @@ class SiteServer(Server):
     def serve(self) -> None:
         install()  # where somebody else has patched the process
         bound_unknown_encodings()
+        hash_by(native.run)  # or each log-in would stop everybody for a quarter of a second
         tune_collector()
         interval = get_setting("WEBSOCKET_SESSION_CHECK_INTERVAL")
         watcher = eventlet.spawn(_watch_rights, interval) if interval else None

@@ -24,6 +24,7 @@ from django.utils import autoreload
 
 from ..green import eventlet
 from ..green.exiting import guard_exit
+from ..green.watchdog import excuse
 from ..process.operator_signals import operator_signals, signals_to_take
 from ..process.os_signals import ignore
 
@@ -154,6 +155,8 @@ def run_reloading(
         eventlet.sleep(0)
         main(**options)
 
+    # Looking at all files takes long on a busy machine. A newcomer would take the warning for a fault of their own.
+    excuse(autoreload.StatReloader.tick.__code__)
     reloader = autoreload.get_reloader()
     autoreload.logger.info("Watching for file changes with %s", type(reloader).__name__)
     _watch(partial(autoreload.start_django, reloader, main_after_first_scan, **options), stop, leave)

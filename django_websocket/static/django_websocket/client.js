@@ -1,4 +1,4 @@
-// A websocket that comes back by itself. Its documentation tells what it does, and why.
+// A websocket that comes back by itself.
 
 const FIRST_DELAY = 500; // milliseconds, as all times
 const MAX_DELAY = 30_000;
@@ -18,6 +18,7 @@ const LOCAL_HOST = /^(localhost|127\.[\d.]+|\[::1])$/;
 const sizeOf = (data) => data.byteLength ?? data.size ?? String(data).length;
 
 function parseEnvelope(text, resumes, isStream) {
+  if (!resumes && !isStream) return;
   try {
     const { group, position = null, message, bytes } = JSON.parse(text);
     const data = bytes === undefined ? message : Uint8Array.from(atob(bytes), (char) => char.charCodeAt()).buffer;
@@ -42,7 +43,7 @@ class Connection extends EventTarget {
   #attempt = null; // what is to become the link
   #timer;
   #ticketTimer;
-  #failures = 0; // of websockets alone
+  #failures = 0; // of websockets, in a row
   #queue = [];
   #watch;
 
@@ -100,7 +101,7 @@ class Connection extends EventTarget {
 
   #try() {
     const { eventStream, ticket } = this.#options;
-    const isStream = !!eventStream && this.#failures >= BROKEN_AFTER && !this.#link;
+    const isStream = this.#failures >= BROKEN_AFTER && !!eventStream && !this.#link;
     const attempt = { isStream };
     if (!ticket || isStream) this.#dial(attempt);
     clearTimeout(this.#timer);
@@ -126,7 +127,7 @@ class Connection extends EventTarget {
     try {
       const answer = await this.#options.ticket();
       if (this.#isGone(link)) return;
-      const { ticket = answer, refresh_in } = Object(answer);
+      const { ticket, refresh_in } = typeof answer === "string" ? { ticket: answer } : (answer ?? {});
       if (!ticket) return this.#end(LOGGED_OUT, "no ticket");
       if (link.native) link.native.send(`${TICKET} ${ticket}`);
       else this.#dial(link, [TICKET, ticket]);
@@ -176,9 +177,8 @@ class Connection extends EventTarget {
   #receive(link, data) {
     if (link !== this.#link) return;
     link.heard = true;
-    const resumes = this.#since != null;
-    const envelope = (resumes || link.isStream) && parseEnvelope(data, resumes, link.isStream);
-    const { group, position } = envelope || { group: null, position: null };
+    const envelope = parseEnvelope(data, this.#since != null, link.isStream);
+    const { group, position } = envelope ?? { group: null, position: null };
     if (position) {
       const [epoch, number] = position.split(".");
       const [lastEpoch, lastNumber] = this.#positions.get(group) ?? [];
@@ -224,8 +224,9 @@ class Connection extends EventTarget {
 
   #end(code, reason) {
     this.#drop(code, reason);
-    this.#watch?.abort();
+    this.#watch.abort();
     this.#queue = [];
+    this.code = code;
     this.#show("closed");
     this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean: code !== ABNORMAL }));
   }

@@ -32,7 +32,7 @@ socket.addEventListener("message", (event: ConnectionMessageEvent<Line>) => cons
 socket.addEventListener("statechange", () => {
   const state: State = socket.state;
   const canSend: boolean = socket.transport === "websocket";
-  console.log(state, canSend, socket.attempts + 1);
+  console.log(state, canSend, socket.attempts + 1, socket.code === 1013);
 });
 socket.addEventListener("close", (event) => console.log(event.code + 1, event.reason), { once: true });
 socket.send("text");

@@ -11,9 +11,11 @@ from importlib import import_module
 from textwrap import dedent
 from typing import Any
 
+from django.utils.module_loading import import_string
+
 from tests.conftest import ROOT
 
-__all__ = ["INTERNAL", "members", "names"]
+__all__ = ["INTERNAL", "MODULES", "UNIMPORTED", "members", "names"]
 
 #: Modules whose ``__all__`` is public.
 MODULES = (
@@ -35,6 +37,15 @@ UNIMPORTED = (
     "django_websocket.tracing.sentry",
 )
 
+#: Classes that projects only meet as what something returns, or as a base.
+RETURNED = (
+    "django_websocket.groups.backend.Backend",
+    "django_websocket.groups.backend.Page",
+    "django_websocket.groups.config.History",
+    "django_websocket.groups.receivers.Joined",
+    "django_websocket.groups.subscription.Subscription",
+)
+
 #: Attributes without an underscore that are no business of a project's: the package's parts use them among themselves.
 INTERNAL = {
     "ClientWebSocket": {"call_watchers", "end", "raise_view_error", "view_failed"},
@@ -42,18 +53,8 @@ INTERNAL = {
     "Subscription": {"add_waker", "is_ready", "put", "remove_waker", "wait_message"},
     "WebSocket": {
         *("abort", "accepted", "admit", "attach", "bind", "configure", "connection", "disown", "driver", "group_class"),
-        *(
-            "handover",
-            "handshake",
-            "kill",
-            "number",
-            "options",
-            "owner",
-            "release_database",
-            "ticket",
-            "visitor",
-            "wait_until",
-        ),
+        *("handover", "handshake", "kill", "number", "options", "owner", "release_database", "ticket", "visitor"),
+        "wait_until",
     },
     "WebSocketClient": {"session"},  # Django's own
     "WebSocketLiveServerTestCase": {"setUpClass"},
@@ -68,6 +69,7 @@ def names() -> Iterator[tuple[str, Any]]:
         found = import_module(module)
         for name in found.__all__:
             yield f"{module}.{name}", getattr(found, name)
+    yield from ((path, import_string(path)) for path in RETURNED)
     for module in UNIMPORTED:
         path = ROOT.joinpath(*module.split("."))
         text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()

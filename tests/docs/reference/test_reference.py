@@ -8,7 +8,6 @@ import inspect
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -31,7 +30,7 @@ from django_websocket.templatetags.django_websocket import register
 from tests.conftest import ROOT, code_blocks
 
 from .conftest import Built
-from .public import INTERNAL, members, names
+from .public import INTERNAL, MODULES, UNIMPORTED, members, names
 
 NAMES = dict(names())
 CLASSES = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in NAMES.values() if inspect.isclass(cls)}
@@ -134,6 +133,11 @@ def test_commands(built: Built, command: str) -> None:
     assert {name.rpartition(".")[2] for name in documented - there} <= {"--insecure", "--nostatic"}
 
 
+def test_public_modules(built: Built) -> None:
+    """What is documented as a module is compared name by name."""
+    assert built.documented("py:module") <= {*MODULES, *UNIMPORTED}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_public_names(built: Built, name: str) -> None:
     documented = built.documented(*PYTHON)
@@ -153,7 +157,6 @@ def test_members_of_public_classes(built: Built, name: str) -> None:
 def test_what_is_internal_is_there() -> None:
     """The list of exceptions names nothing that has gone."""
     classes: dict[str, Any] = {cls.__name__: cls for cls in CLASSES.values()}
-    classes["Subscription"] = import_module("django_websocket.groups.subscription").Subscription
     for name, attributes in INTERNAL.items():
         assert {one for one in attributes if not hasattr(classes[name], one)} <= {"get_response"}
 

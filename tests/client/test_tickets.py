@@ -1,0 +1,52 @@
+"""The client with tickets of the server: it connects, refreshes, and gives up when they are revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Page, chromium
+from tests.site.running import Site, serve_site
+
+from .project import SETTINGS
+
+#: Seconds within which a websocket needs another ticket.
+REFRESH = 3
+
+TICKET = """async () => {
+    if (window.loggedOut) return null;
+    window.given = (window.given ?? 0) + 1;
+    return (await fetch("/tickets/new/")).json();
+}"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    settings = {**SETTINGS, "WEBSOCKET_SESSION_CHECK_INTERVAL": 0.2, "WEBSOCKET_TICKET_REFRESH": REFRESH}
+    with serve_site(tmp_path, settings=settings) as site:
+        yield site
+
+
+@pytest.fixture
+def browser(program: Callable[..., str]) -> Iterator[Page]:
+    with chromium(program("chromium", "chromium-browser", "google-chrome")) as page:
+        yield page
+
+
+def test_a_websocket_that_lives_by_tickets(site: Site, browser: Page) -> None:
+    browser.open(f"http://127.0.0.1:{site.port}/page/")
+    browser.wait_for("window.start")
+    browser.run(f"start('/tickets/echo/', {{ ticket: {TICKET} }})")
+    browser.wait_for("told.messages.length")
+    assert browser.run("told.messages") == ["ann"]
+    browser.wait_for("given >= 4")
+    browser.run("socket.send('still here')")
+    browser.wait_for("told.messages.length > 1")
+    assert browser.run("[told.messages, told.states]") == [["ann", "still here"], ["websocket"]]
+    # Where the next ticket is due just then, the client takes it for late, and asks for one.
+    browser.run("window.loggedOut = true")
+    assert site.ask("/tickets/revoke/").status == 200
+    browser.wait_for("told.close")
+    assert browser.run("[told.close, socket.state]") == [4401, "closed"]

@@ -31,6 +31,9 @@ def page(request):
 @require_websocket
 def socket(request):
     request.websocket.join("poll")
-    now = render_to_string("pages/poll_results.html", results())
-    request.websocket.send(now)  # what was missed while there was no connection
+    sent = None
+    # How it stands; and again, if it has changed before that was sent.
+    while sent != (now := render_to_string("pages/poll_results.html", results())):
+        request.websocket.send(now)
+        sent = now
     request.websocket.wait()

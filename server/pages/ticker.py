@@ -2,8 +2,9 @@
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import signing
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -42,8 +43,9 @@ def page(request):
 def publish_with_token(request):
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     try:
-        signing.loads(token, salt="ticker", max_age=3600)
-    except signing.BadSignature:
+        pk = signing.loads(token, salt="ticker", max_age=3600)
+        get_user_model().objects.get(pk=pk, is_active=True)
+    except (signing.BadSignature, ObjectDoesNotExist):
         return JsonResponse({"token": ["It is wrong, or too old."]}, status=401)
     form = HeadlineForm(request.POST)
     if not form.is_valid():

@@ -199,6 +199,9 @@ class _Watchdog:
         chain = _chain(frame)
         if chain[-1] is first:
             is_excused = any(frame.f_code in _excused for frame in chain)
+            found = self._finding
+            if is_excused and found is not None and found.began == began and not found.is_excused:
+                return  # it came later in the same turn, and must not hide what came first
             self._finding = _Finding(began, _describe(frame), is_excused)
         else:
             self._finding = _Finding(began, "No single call blocked it: the process is overloaded.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from django_websocket.serving.green.watchdog import excuse, watch_hub
+from django_websocket.serving.patch import eventlet
 from tests.deadlines import deadline, wait_until
 from tests.site.running import Site, serve_site
 
@@ -53,6 +56,38 @@ def test_a_call_that_blocks_is_named(fresh_site: Site) -> None:
     assert message.startswith("the process was blocked for ")
     assert "Blocking call (in a request for '/processes/block/'):\n" in message
     assert message.splitlines()[-1].strip() == 'native_sleep(float(request.GET["seconds"]))'
+
+
+@pytest.fixture
+def polled() -> Iterator[None]:
+    """The hub of this thread has something to poll for, as a server's has."""
+    hub = eventlet.hubs.get_hub()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        listener = hub.add(hub.READ, silent.fileno(), lambda fd: None, lambda *error: None, lambda: None)
+        yield
+        hub.remove(listener)
+
+
+@pytest.mark.usefixtures("polled")
+def test_what_is_excused_hides_nothing_that_blocked_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    native_sleep = eventlet.patcher.original("time").sleep
+
+    def excused() -> None:
+        native_sleep(LONG)
+
+    def blocking() -> None:
+        native_sleep(LONG)
+
+    excuse(excused.__code__)
+    with watch_hub(LIMIT, attentive=True):
+        for calls in ([excused], [blocking, excused]):
+            eventlet.sleep(0.01)
+            for call in calls:
+                call()
+        wait_until(lambda: eventlet.sleep(0.01) or caplog.messages != [], 10, "a warning in the log")
+    [message] = caplog.messages
+    assert "in blocking\n" in message
 
 
 def test_the_log_is_not_flooded(fresh_site: Site) -> None:

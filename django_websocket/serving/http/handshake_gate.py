@@ -17,7 +17,7 @@ from .head import Head, Refusal
 __all__ = ["HandshakeGate"]
 
 ANSWERED = Amount(10, 1.0)
-"""Refusals that one address gets an answer to. An answer takes twenty times as long as closing the connection unread,
+"""Refusals that one address gets an answer to. An answer takes three times as long as closing the connection unread,
 and everybody else waits for it."""
 
 SHUT_OUT_SECONDS = 1.0

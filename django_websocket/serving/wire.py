@@ -83,7 +83,7 @@ class Wire:
         return True
 
     def shut_down(self) -> None:
-        """Half-close: send end-of-stream; receiving still works."""
+        """Half-close: send end-of-stream. Input can still be received; some that has arrived may be discarded."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def end_input(self) -> None:
@@ -262,6 +262,12 @@ class TLSWire(Wire):
         return self._send(os.pread(fd, min(count, SEND_SIZE), offset))
 
     def shut_down(self) -> None:
+        # Once close_notify is sent, OpenSSL takes records that it has in memory for an error, and reads no more.
+        try:
+            while self._tls.read(RECORD_SIZE):
+                pass
+        except ssl.SSLError:
+            pass  # mostly SSLWantReadError: nothing is left
         self._say_goodbye()
         self.sock.shutdown(socket.SHUT_WR)
 

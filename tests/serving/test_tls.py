@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from django_websocket.serving.tls import TLS, read_certificate
+from django_websocket.serving.wire import TLSWire
 from tests.certificates import authority, client_context, write_certificate
 from tests.conftest import find_program
 from tests.deadlines import deadline
@@ -117,6 +118,40 @@ def test_tiny_records(secure: Served) -> None:
         for byte in b"GET / HTTP/1.0\r\nX: " + b"y" * 2000 + b"\r\n\r\n":
             client.send(bytes([byte]))
         assert read_all(client).endswith(b"ok")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_input_before_and_after_a_half_close(version: ssl.TLSVersion, certificate: Path) -> None:
+    """If receiving ended with it, the close that follows would be a reset, and the client might lose the response."""
+    ours, theirs = socket.socketpair()
+    context = client_context()
+    context.maximum_version = version
+    with ours, theirs:
+        for sock in (ours, theirs):
+            sock.setblocking(False)
+        server = TLS(lambda: read_certificate(str(certificate))).wire(ours)
+        client = TLSWire(
+            theirs, lambda incoming, outgoing: context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        )
+        shake_hands(server, client)
+        for _ in range(3):
+            client.send(b"before")
+        assert server.receive(1) == b"b"
+        server.shut_down()
+        client.send(b"after")
+        assert server.receive(100) == b"after"
+        with pytest.raises(BlockingIOError):
+            server.receive(100)
+        assert client.receive(100) == b""
+
+
+def shake_hands(*wires: TLSWire) -> None:
+    unfinished = list(wires)
+    while unfinished:
+        for wire in unfinished.copy():
+            with suppress(BlockingIOError):
+                wire.shake_hands()
+                unfinished.remove(wire)
 
 
 def test_too_many_connections_are_told_so(certificate: Path, tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def _bind_tcp(address: str, backlog: int, reuse_port: bool) -> socket.socket:
         socket.SOCK_STREAM,
         flags=socket.AI_PASSIVE,
     )
-    family, kind, protocol, _, where = found[0]
+    # "localhost" is first of all ::1 on many systems. IPv4 is what it means to Django's and gunicorn's servers.
+    family, kind, protocol, _, where = min(found, key=lambda one: one[0] != socket.AF_INET)
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

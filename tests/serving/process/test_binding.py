@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,17 @@ def test_tcp(address: str) -> None:
         assert not os.get_inheritable(listener.fileno())
         host, port = listener.getsockname()[:2]
         assert describe(listener) == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def test_a_name_is_its_ipv4_address_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*args: Any, **kwargs: Any) -> list[Any]:
+        ipv6 = (socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("::1", 0, 0, 0))
+        return [ipv6, (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr("django_websocket.serving.process.binding.socket.getaddrinfo", resolve)
+    [listener] = bind_sockets("localhost:0")
+    with listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
 
 
 def test_ipv6_is_ipv6_alone() -> None:

@@ -555,6 +555,21 @@ class TestReloading:
             wait_until(lambda: _answers(server, "/lower-case/?message=B", "b"), 20)
             assert server.end(signal.SIGTERM) == 0
 
+    def test_signal_in_the_moment_of_a_change(self, installed: Path) -> None:
+        """The supervisor hears of both at once."""
+        program = (
+            "import posix, signal, sys\n"
+            "from types import SimpleNamespace\n"
+            "from django_websocket.serving.runserver import reloading\n"
+            "def read(descriptor, size):\n"
+            "    assert posix.read(descriptor, size) == bytes([signal.SIGCHLD])\n"
+            "    return bytes([signal.SIGCHLD, signal.SIGTERM])\n"
+            "reloading.posix = SimpleNamespace(read=read, waitpid=posix.waitpid, close=posix.close)\n"
+            "sys.exit(reloading.supervise([sys.executable, '-c', 'raise SystemExit(3)']))\n"
+        )
+        command = [sys.executable, "-c", program]
+        assert subprocess.run(command, env=environment(installed), timeout=deadline(20)).returncode == 0
+
     def test_signal_while_broken(self, watched_project: Path, env: dict[str, str]) -> None:
         with running([*MANAGE, "0"], watched_project, env) as server:
             server.wait_until_serving()

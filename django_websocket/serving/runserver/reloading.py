@@ -76,6 +76,7 @@ def supervise(command_line: list[str]) -> int:
     """
     environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
     stopping, others = signals_to_take()
+    stopping_signals = frozenset(map(int, stopping))
     with _written_signals(*stopping, *others) as reader:
         status = 3
         while status == 3:
@@ -90,7 +91,8 @@ def supervise(command_line: list[str]) -> int:
                     elif signum in stopping:
                         _terminate(pid, 0 if signum == signal.SIGTERM else INTERRUPTED_GRACE)
                         return 0
-            status = ended
+            # One that came in the same moment as the end must not be lost: nobody would send it again.
+            status = 0 if ended == 3 and not stopping_signals.isdisjoint(arrived) else ended
     return status if status >= 0 else 128 - status
 
 

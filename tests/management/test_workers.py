@@ -64,6 +64,21 @@ def test_without_gunicorn(monkeypatch: pytest.MonkeyPatch) -> None:
         workers.gunicorn_command("127.0.0.1:8000", 2)
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_django_itself_as_the_program(pristine: Path, env: dict[str, str], tmp_path: Path, elsewhere: bool) -> None:
+    command = [sys.executable, "-m", "django", "runwsserver", "--workers", "1", "--settings", "mysite.settings"]
+    command += ["--pythonpath", str(pristine)] if elsewhere else []
+    port = free_port()
+    directory = tmp_path if elsewhere else pristine
+    with running([*command, f"127.0.0.1:{port}"], directory, {**env, "HOME": str(tmp_path)}) as server:
+        server.port = port
+        server.wait_for("Booting worker with pid", 30)
+        with server.connect("/lower-case/") as client:
+            client.send("Hello")
+            assert client.recv(timeout=deadline(20)) == "hello"
+        assert server.end(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "two", "100000"])
 def test_a_wrong_number(pristine: Path, env: dict[str, str], number: str) -> None:
     ended = subprocess.run(

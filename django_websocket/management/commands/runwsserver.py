@@ -167,6 +167,7 @@ class Command(Runserver):
                 socket_mode=self.socket_mode,
                 certificate=self.certificate,
                 key=self.key,
+                python_path=options["pythonpath"],
             )
         except ValueError as error:
             raise CommandError(str(error)) from error

@@ -83,7 +83,7 @@ class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         if (reason := refusal(cfg)) is not None:
             log.critical(reason)
             sys.exit(1)
-        EventletWorker._turn = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the master lives
+        EventletWorker._turn = tempfile.TemporaryFile(dir=cfg.worker_tmp_dir)  # noqa: SIM115  open as long as the master lives
 
     @property
     def age(self) -> int:

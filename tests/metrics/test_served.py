@@ -167,6 +167,16 @@ def test_four_workers_and_what_those_left_that_have_gone(four: Gunicorn, own_por
         assert scraped.sum("view_seconds_count", route=MEMBER) == SOCKETS - len(lost)
 
 
+def test_workers_that_share_no_listener_share_the_port_of_the_metrics(
+    tmp_path: Path, own_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "shared"))
+    settings = {**SETTINGS, "WEBSOCKET_METRICS_ADDRESS": f"127.0.0.1:{own_port}"}
+    with serving(tmp_path, "--reuse-port", settings=settings, workers=2):
+        wait_until(lambda: scrape_port(own_port).sum("processes") == 2, 20, "two workers serve")
+        assert "No metrics" not in (tmp_path / "log").read_text()
+
+
 def is_closed(member: RawSocket) -> bool:
     sock = member.sock
     sock.setblocking(False)

@@ -48,6 +48,8 @@ class SiteServer(Server):
         spooled = ChunkedBodySpooler(refuse_redirects(application), settings.FILE_UPLOAD_TEMP_DIR)
         super().__init__(spooled, *args, **kwargs)
         self._side_door: SideDoor | None = None
+        self.shares_metrics_address = self._shared
+        """Whether other processes of the same site listen at WEBSOCKET_METRICS_ADDRESS, too."""
         # The other half is for what the application opens.
         spooled.max_files = count_spare_descriptors(self.max_connections) // 2
 
@@ -85,7 +87,7 @@ class SiteServer(Server):
 
         try:
             # Any worker may answer for all, so all listen.
-            listeners = bind_sockets(address, reuse_port=self._shared)
+            listeners = bind_sockets(address, reuse_port=self.shares_metrics_address)
         except OSError as error:
             logger.error("No metrics at %s: %s", address, error)
             yield

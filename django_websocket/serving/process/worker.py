@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from ...access_log import ClosedEntry
+from ...addresses import is_within, parse_networks
+from ...compat.eventlet import hub_survives_exits
 from ...conf import get_setting
+from ...descriptor_limit import cap_to_descriptors, raise_to_hard_limit
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
 from ..green.outputs import protect_outputs
@@ -57,11 +60,13 @@ class WorkerProcess:
         self._worker = worker
         self._cfg = cfg = worker.cfg
         self._is_spent = False  # has answered ``max_requests``
-        is_django = bool(settings.configured or os.environ.get("DJANGO_SETTINGS_MODULE"))
+        is_django = _has_settings()
         if not is_django:
             settings.configure()  # the limits are declared as settings, with defaults
         keep_alive = None if cfg.keepalive == GUNICORN_KEEPALIVE else float(cfg.keepalive)
-        limit = None if cfg.worker_connections == GUNICORN_CONNECTIONS else cfg.worker_connections
+        limit = None
+        if cfg.worker_connections not in (0, GUNICORN_CONNECTIONS):
+            limit = cap_to_descriptors(cfg.worker_connections, raise_to_hard_limit())
         self._server: Server = (SiteServer if is_django else Server)(
             behind_proxies(self._with_hooks(worker.wsgi), cfg),
             [sock.sock for sock in worker.sockets],
@@ -74,12 +79,17 @@ class WorkerProcess:
             # Even a single worker has a successor, to whom waiting connections must be left.
             shared_listeners=not cfg.reuse_port,
         )
+        if isinstance(self._server, SiteServer):
+            self._server.shares_metrics_address = True
 
     def run(self) -> None:
         """Serve until told to stop."""
         protect_outputs()
         signals = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH)
-        with signals_to_hub(self._react, *signals, until_exit=True):
+        with (
+            hub_survives_exits(eventlet.hubs.get_hub()),
+            signals_to_hub(self._react, *signals, until_exit=True),
+        ):
             beat = eventlet.spawn(self._beat)
             try:
                 self._server.serve()
@@ -182,6 +192,20 @@ class WorkerProcess:
         self._leave()
 
 
+def _has_settings() -> bool:
+    """Whether the application is one of Django's, or uses it."""
+    if settings.configured:
+        return True
+    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return False
+    try:
+        settings.DEBUG  # noqa: B018  loads them
+    except SyntaxError:
+        # gunicorn tolerates this under --reload: the application is a page that says so, until the file changes.
+        return False
+    return True
+
+
 def _logs_access(log: Any, cfg: Any) -> bool:
     """Whether gunicorn has an access log. Only its later versions say so themselves, and other loggers need not."""
     if not (hasattr(log, "access_log") and hasattr(log, "now")):
@@ -227,12 +251,13 @@ def behind_proxies(application: WSGIApplication, cfg: Any) -> WSGIApplication:
     if isinstance(trusted, str):
         trusted = [one.strip() for one in trusted.split(",")]
     trusts_all = "*" in trusted
+    networks = parse_networks(one for one in trusted if one and one != "*")
     schemes = {f"HTTP_{name.replace('-', '_')}": value for name, value in cfg.secure_scheme_headers.items()}
     script_name = os.environ.get("SCRIPT_NAME", "")
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         peer = environ["REMOTE_ADDR"]
-        if trusts_all or not peer or peer in trusted:
+        if trusts_all or not peer or is_within(peer, networks):
             claims = {environ[name] == secure for name, secure in schemes.items() if name in environ}
             if claims == {True}:
                 environ["wsgi.url_scheme"] = "https"

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -17,9 +18,11 @@ from typing import Any
 import pytest
 import trustme
 from gunicorn import version_info as gunicorn_version
+from gunicorn.config import Config
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
+from django_websocket.serving.gunicorn import EventletWorker
 from tests.certificates import authority, client_context, write_certificate
 from tests.deadlines import deadline, wait_until
 from tests.site.running import HANDSHAKE
@@ -368,17 +371,79 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.1"])
+TRUSTED = ["127.0.0.1", "10.0.0.1"]
+if gunicorn_version >= (25,):  # the others know no networks
+    TRUSTED += ["10.0.0.0/8,127.0.0.0/8"]
+
+
+@pytest.mark.parametrize("trusted", TRUSTED)
 def test_an_application_without_django(tmp_path: Path, trusted: str) -> None:
     options = ("--forwarded-allow-ips", trusted, "--env", "SCRIPT_NAME=/site")
     with serving(tmp_path, *options, application=BARE) as server:
         assert server.get("/site/a") == (200, "http /site /a")
-        scheme = "https" if trusted == "127.0.0.1" else "http"
+        scheme = "https" if "127.0.0." in trusted else "http"
         assert server.get("/site/a", {"X-Forwarded-Proto": "https"}) == (200, f"{scheme} /site /a")
         contradiction = {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}
         assert server.get("/site/a", contradiction)[0] == (400 if scheme == "https" else 200)
         assert server.end() == 0
         assert "Traceback" not in server.log()
+
+
+def test_an_exit_in_a_green_thread_ends_that_alone(tmp_path: Path) -> None:
+    with serving(tmp_path, application=BARE) as server:
+        workers = server.workers()
+        assert server.get("/exit/") == (200, "http  /exit/")
+        assert server.get("/a") == (200, "http  /a")
+        assert server.workers() == workers
+        server.wait_logged("SystemExit: 5")
+
+
+def test_connections_have_descriptors_whatever_is_configured(tmp_path: Path) -> None:
+    limits = "import resource\ndef post_fork(server, worker): resource.setrlimit(resource.RLIMIT_NOFILE, (40, 120))\n"
+    (tmp_path / "conf.py").write_text(limits)
+    options = ("-c", str(tmp_path / "conf.py"), "--worker-connections", "5000")
+    with serving(tmp_path, *options, application=BARE) as server, ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), deadline(10))) for _ in range(61)
+        ]
+        assert sockets[-1].recv(1000).startswith(b"HTTP/1.1 503 ")
+        sockets[0].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert sockets[0].recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_settings_that_are_no_python_are_waited_for_under_reload(tmp_path: Path) -> None:
+    (tmp_path / "site_wsgi.py").write_text(
+        "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'site_settings'\n"
+        "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+    )
+    path = tmp_path / "site_settings.py"
+    path.write_text("SECRET_KEY = ")
+    options = ("--reload", "--pythonpath", str(tmp_path))
+    with gunicorn(tmp_path, *options, application="site_wsgi:application") as server:
+        server.wait_logged("SyntaxError")
+        wait_until(lambda: answer(server)[0] == 500, 20, "the worker says what is wrong")
+        assert "SyntaxError" in answer(server)[1]
+        assert server.log().count("Booting worker") == 1
+        path.write_text("SECRET_KEY = 'x'\nALLOWED_HOSTS = ['*']\nROOT_URLCONF = 'site_settings'\nurlpatterns = []\n")
+        wait_until(lambda: answer(server)[0] == 404, 20, "the worker serves")
+
+
+def answer(server: Gunicorn) -> tuple[int, str]:
+    try:
+        return server.get("/")
+    except OSError:
+        return 0, ""
+
+
+def test_no_other_directory_for_files_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, everything else may be read-only."""
+    monkeypatch.setattr(EventletWorker, "_turn", None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    config = Config()
+    config.set("worker_tmp_dir", str(tmp_path))
+    EventletWorker.check_config(config, None)
+    assert EventletWorker._turn is not None
+    EventletWorker._turn.close()
 
 
 IMPOSSIBLE = [

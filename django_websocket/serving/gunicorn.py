@@ -130,6 +130,15 @@ class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
         WorkerProcess(self).run()
 
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """Told to end at once while the application is loaded.
+
+        gunicorn's own sleeps first, which fails if the signal finds the process in the hub.
+        """
+        self.alive = False
+        self.cfg.worker_int(self)
+        sys.exit(0)
+
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """The master has not heard from this process for ``timeout`` seconds: say where it is stuck, and end."""
         self.alive = False

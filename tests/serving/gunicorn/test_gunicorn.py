@@ -435,6 +435,14 @@ def answer(server: Gunicorn) -> tuple[int, str]:
         return 0, ""
 
 
+def test_a_fast_stop_while_the_application_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(1000)\n")
+    with gunicorn(tmp_path, "--pythonpath", str(tmp_path), application="slow:application") as server:
+        server.wait_logged("loading")
+        assert server.end(signal.SIGINT) == 0
+        assert "Traceback" not in server.log()
+
+
 def test_no_other_directory_for_files_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container, everything else may be read-only."""
     monkeypatch.setattr(EventletWorker, "_turn", None)

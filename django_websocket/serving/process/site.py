@@ -97,10 +97,14 @@ class SiteServer(Server):
             yield
 
     def stop(self, *, drain_timeout: float | None = None, farewell: Farewell | None = None) -> None:
-        close_streams()
         if self._side_door is not None:
             self._side_door.close()  # to a successor, which counts anew
         super().stop(drain_timeout=drain_timeout, farewell=farewell)
+
+    def _end_idle_connections(self) -> None:
+        # Not before: their clients would come back to this process at once, and nothing would end them again.
+        close_streams()
+        super()._end_idle_connections()
 
 
 def _watch_rights(interval: float) -> None:

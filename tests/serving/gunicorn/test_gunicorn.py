@@ -106,6 +106,26 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
             received += more
 
 
+def test_event_streams_that_come_back_at_once_end_as_well(tmp_path: Path) -> None:
+    with serving(tmp_path, "--graceful-timeout", "8") as server:
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGTERM)
+        wait_until(lambda: b"Connection: close" in head_of(server, "/common/plain/"), 10, "the worker leaves")
+        with socket.create_connection(("127.0.0.1", server.port), deadline(20)) as stream:
+            stream.sendall(b"GET /groups/stream/?group=news HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            received = b""
+            while more := stream.recv(1000):
+                received += more
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert received.endswith(b"\r\n0\r\n\r\n")
+
+
+def head_of(server: Gunicorn, path: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.port), deadline(10)) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return sock.recv(1000)
+
+
 def test_a_connection_that_was_just_accepted_is_served(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         with (

@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from .compat.event_loops import blocking_loop_policy
 from .conf import SETTINGS, get_setting
 from .findings import FINDINGS
-from .groups.backend import load_backend
+from .groups.backend import Backend, load_backend
 from .groups.config import GroupsConfig
 from .hub_choice import asks_for_asyncio_hub
 from .middleware import WebSocketMiddleware
@@ -69,7 +69,10 @@ def check_groups(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if not SETTINGS["WEBSOCKET_GROUPS"].is_valid(setting):
         return []  # E001
     try:
-        load_backend(GroupsConfig.of(setting))
+        config = GroupsConfig.of(setting)
+        backend: Any = load_backend(config)
+        if isinstance(backend, type) and issubclass(backend, Backend):
+            backend.check(config)
     except ImproperlyConfigured as error:
         return [FINDINGS["E004"].message(error=error)]
     return []

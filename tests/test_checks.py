@@ -48,6 +48,8 @@ def test_all_are_registered() -> None:
     assert ours <= registered
 
 
+REDIS = {"BACKEND": "django_websocket.groups.redis.RedisBackend"}
+
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 
 
@@ -102,13 +104,16 @@ def test_a_near_miss_is_wrong_too(name: str, value: object) -> None:
     [
         ({"BACKEND": "nowhere.Backend"}, "no backend nowhere.Backend: No module named 'nowhere'"),
         ({"BACKEND": "redis.Redis", "PLACE": "x"}, "unknown key 'PLACE'"),
+        ({**REDIS, "LOCATION": "localhost:6379"}, "Redis URL must specify one of the following schemes"),
+        ({**REDIS, "LOCATION": ["redis://a", "redis://b"]}, "several LOCATIONs are for CLUSTER or SENTINEL"),
         ({"HISTORY": {"*": "ten"}}, "a history has a positive number of messages, not 'ten'"),
     ],
 )
 def test_groups_that_can_not_be(setting: dict[str, Any], says: str) -> None:
     with override_settings(WEBSOCKET_GROUPS=setting):
         [message] = checks.check_groups(None)
-    assert (message.id, message.msg) == ("django_websocket.E004", f"WEBSOCKET_GROUPS: {says}.")
+    assert message.id == "django_websocket.E004"
+    assert message.msg.startswith(f"WEBSOCKET_GROUPS: {says}")
 
 
 def test_redis_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +126,7 @@ def test_redis_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install 'django-websocket[redis]'" in message.msg
 
 
-@pytest.mark.parametrize("setting", [{}, {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": "x"}])
+@pytest.mark.parametrize("setting", [{}, {**REDIS, "LOCATION": "redis://nowhere.invalid", "CLUSTER": True}])
 def test_groups_are_checked_without_a_connection(setting: dict[str, Any]) -> None:
     with override_settings(WEBSOCKET_GROUPS=setting):
         assert checks.check_groups(None) == []

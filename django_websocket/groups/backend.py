@@ -100,6 +100,10 @@ class Backend(ABC):
         self.receiver = receiver
         """Takes the messages, and knows the members, of this process."""
 
+    @classmethod  # noqa: B027  most have nothing to check
+    def check(cls, config: GroupsConfig) -> None:
+        """Raise ImproperlyConfigured if ``config`` can't work, as far as that can be told without connecting."""
+
     @abstractmethod
     def publish(self, message: GroupMessage, history: History | None) -> None:
         """Carry ``message`` to all processes that have subscribed to its group, this one included.

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
+from django.core.exceptions import ImproperlyConfigured
 
 from django_websocket import Group, GroupsUnavailable
 from django_websocket.groups import receivers as receivers_module
@@ -284,6 +285,26 @@ def test_a_wrong_password(tmp_path: Path) -> None:
             client.config_set("requirepass", "secret")
         assert "password" in str(fails_in_time(lambda: send(backend, "x"))).lower()
         fails_in_time(lambda: backend.subscribe("room"))
+
+
+def test_settings_that_can_not_be_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    attempts: list[None] = []
+
+    def connect() -> Any:
+        attempts.append(None)
+        raise ImproperlyConfigured("no such scheme")
+
+    owner: Any = None  # nobody is told of what never was
+    line = lines.Line(connect, owner, TIMEOUT, sharded=False, name="")
+    line.add(b"channel")
+    try:
+        wait_until(lambda: len(attempts) > 3, 20, "four attempts")
+    finally:
+        line.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Receiving the messages of groups has failed",
+        "No connection to Redis, will try again: no such scheme",
+    ]
 
 
 # What members and subscriptions see

@@ -16,7 +16,7 @@ from ..backend import PAGE_SIZE, Backend, Page, Receiver
 from ..config import GroupsConfig, History
 from ..message import GroupMessage
 from ..position import START, Position
-from .clients import Clients
+from .clients import Clients, read_locations
 from .counts import RedisCounts
 from .lines import Line
 from .presence import Presence
@@ -48,6 +48,10 @@ class RedisBackend(Backend):
         self._lock = threading.Lock()
         self._counts: RedisCounts | None = None
         self._presence = Presence(self._clients, self._keys, receiver, self._publish, config.timeout)
+
+    @classmethod
+    def check(cls, config: GroupsConfig) -> None:
+        read_locations(config)
 
     # Sending
 

@@ -21,12 +21,27 @@ from ..config import GroupsConfig
 from ..round_trips import round_trips
 from .scripts import Script
 
-__all__ = ["MAX_CONNECTIONS", "Clients"]
+__all__ = ["MAX_CONNECTIONS", "Clients", "read_locations"]
 
 MAX_CONNECTIONS = 32
 """Commands that a process has under way at a time; more wait for one of them to end."""
 
 Call = tuple[Script, Sequence[str], Sequence[Any]]
+
+
+def read_locations(config: GroupsConfig) -> list[str]:
+    """Return the URLs of ``LOCATION``. Raises ImproperlyConfigured for what no connection can be made to."""
+    urls = [config.location] if isinstance(config.location, str) else list(config.location)
+    if not urls or not all(urls):
+        raise ImproperlyConfigured("WEBSOCKET_GROUPS needs a LOCATION, such as redis://localhost:6379/0")
+    if len(urls) > 1 and not (config.cluster or config.sentinel is not None):
+        raise ImproperlyConfigured("WEBSOCKET_GROUPS: several LOCATIONs are for CLUSTER or SENTINEL")
+    try:
+        for url in urls:
+            parse_url(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"WEBSOCKET_GROUPS: {error}") from error
+    return urls
 
 
 class Clients:
@@ -52,9 +67,7 @@ class Clients:
 
     def _make(self) -> Any:
         config = self._config
-        urls = [config.location] if isinstance(config.location, str) else list(config.location)
-        if not urls or not all(urls):
-            raise ImproperlyConfigured("WEBSOCKET_GROUPS needs a LOCATION, such as redis://localhost:6379/0")
+        urls = read_locations(config)
         # redis-py's default of up to ten retries makes a command to a frozen server take many times its timeout.
         options: dict[str, Any] = {
             "socket_timeout": config.timeout,
@@ -85,8 +98,6 @@ class Clients:
                 places = [parse_url(url) for url in urls]
                 nodes = [ClusterNode(place.get("host", "localhost"), place.get("port", 6379)) for place in places]
                 return RedisCluster(startup_nodes=nodes, **options)
-            if len(urls) > 1:
-                raise ImproperlyConfigured("WEBSOCKET_GROUPS: several LOCATIONs are for CLUSTER or SENTINEL")
             return redis.Redis.from_url(urls[0], **options)
         except (ValueError, TypeError) as error:
             raise ImproperlyConfigured(f"WEBSOCKET_GROUPS: {error}") from error

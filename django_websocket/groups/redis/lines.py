@@ -183,7 +183,8 @@ class Line:
             except (RedisError, OSError, hiredis.HiredisError) as error:
                 self._failed(error)
             except Exception as error:
-                logger.exception("Receiving the messages of groups has failed")
+                if self._lost_at is None:  # else this is another attempt
+                    logger.exception("Receiving the messages of groups has failed")
                 self._failed(error)
             if self._is_abandoned():
                 return

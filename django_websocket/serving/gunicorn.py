@@ -128,7 +128,12 @@ class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             return  # told to stop while the application was loaded
         from .process.worker import WorkerProcess
 
-        WorkerProcess(self).run()
+        try:
+            process = WorkerProcess(self)
+        except Exception:
+            self.booted = False  # or gunicorn would start one after the other, with the same settings
+            raise
+        process.run()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """Told to end at once while the application is loaded.

@@ -118,6 +118,12 @@ def test_what_the_port_of_its_own_has_not(site: Site, own_port: int) -> None:
     connection.close()
 
 
+def test_what_is_no_address_is_logged(tmp_path: Path) -> None:
+    with serve_site(tmp_path, settings={**SETTINGS, "WEBSOCKET_METRICS_ADDRESS": "localhost"}) as site:
+        assert site.wait_for_error()["message"] == "No metrics at localhost: not an address: 'localhost'"
+        assert scrape_port(site.port, "/metrics/").sum("processes") == 1
+
+
 def test_a_port_that_can_not_be_had_is_logged(tmp_path: Path, site: Site, own_port: int) -> None:
     other = tmp_path / "other"
     other.mkdir()

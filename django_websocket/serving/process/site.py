@@ -78,7 +78,7 @@ class SiteServer(Server):
 
     @contextmanager
     def _metrics_served(self) -> Iterator[None]:
-        """Serve them at WEBSOCKET_METRICS_ADDRESS. A port that can't be had is no reason not to serve the site."""
+        """Serve them at WEBSOCKET_METRICS_ADDRESS. An address that can't be had is no reason not to serve the site."""
         address = get_setting("WEBSOCKET_METRICS_ADDRESS")
         if address is None or self.stopping:
             yield
@@ -88,7 +88,7 @@ class SiteServer(Server):
         try:
             # Any worker may answer for all, so all listen.
             listeners = bind_sockets(address, reuse_port=self.shares_metrics_address)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             logger.error("No metrics at %s: %s", address, error)
             yield
             return

@@ -454,6 +454,13 @@ def answer(server: Gunicorn) -> tuple[int, str]:
         return 0, ""
 
 
+def test_settings_that_can_not_be_end_it(tmp_path: Path) -> None:
+    with gunicorn(tmp_path, settings={"WEBSOCKET_HANDSHAKE_RATE": "often"}) as server:
+        assert server.process.wait(deadline(20)) == 3
+        assert "'often' is no rate" in server.log()
+        assert server.log().count("Booting worker") == 1
+
+
 def test_a_fast_stop_while_the_application_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(1000)\n")
     with gunicorn(tmp_path, "--pythonpath", str(tmp_path), application="slow:application") as server:

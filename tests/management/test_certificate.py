@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import websocket
+from django.core.management.base import CommandError
 from websockets.typing import Origin
 
+from django_websocket.management.commands.runwsserver import Command
 from tests.certificates import client_context, write_certificate
 from tests.deadlines import deadline
 from tests.over_tls import connect_over_tls
@@ -97,6 +99,14 @@ def test_what_can_not_be(pristine: Path, env: dict[str, str], options: str, says
     assert ended.returncode == 1
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_certificate_for_development_needs_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(CommandError, match="home directory"):
+        Command().find_certificate("", None)
 
 
 def shown(port: int) -> bytes:

@@ -134,7 +134,7 @@ class Command(Runserver):
                 "A certificate for development is made by the package trustme. Install it, or give a certificate:"
                 " --certificate FILE --key FILE."
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # the last one: nobody knows the home directory
             raise CommandError(str(error)) from error
         return certificate, key
 

@@ -120,6 +120,8 @@ class EventletWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
             # Now, because gunicorn's base class gives up the rights of a user who may read the key.
             self.tls = TLS(lambda: ssl_context(self.cfg))
+        # The other engine, which "auto" means where the package inotify is installed, uses epoll: not on green threads.
+        self.cfg.set("reload_engine", "poll")
         super().init_process()
 
     def run(self) -> None:

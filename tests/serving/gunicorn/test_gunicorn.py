@@ -220,10 +220,11 @@ def _answers(server: Gunicorn) -> bool:
         return False
 
 
-def test_a_changed_file_reloads_the_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["poll", "inotify"])
+def test_a_changed_file_reloads_the_worker(tmp_path: Path, engine: str) -> None:
     watched = tmp_path / "watched.txt"
     watched.touch()
-    with serving(tmp_path, "--reload", "--reload-engine", "poll", "--reload-extra-file", str(watched)) as server:
+    with serving(tmp_path, "--reload", "--reload-engine", engine, "--reload-extra-file", str(watched)) as server:
         before = server.workers()
         with server.connect("/common/echo/") as client:
             echo(client)

@@ -279,7 +279,7 @@ class HTTPConnection:
         response = Response(
             stream,
             head,
-            lambda: not server.stopping and body.receive_rest(),
+            lambda: not server.stopping and server.keep_alive != 0 and body.receive_rest(),
         )
         upgrade = Upgrade()
         result: Any = None

@@ -99,10 +99,10 @@ class Server(SocketObserver):
     :mod:`.access_log` or, if ``LOGGING`` has no place for that, by ``websocket_log``. ``max_connections`` defaults to
     WEBSOCKET_MAX_CONNECTIONS, capped by the limit on file descriptors (which is raised to its hard limit), and
     ``request_timeout`` (seconds) to WEBSOCKET_REQUEST_TIMEOUT. ``keep_alive`` are the seconds that an idle connection
-    stays open (75). With ``tls``, connections are encrypted. ``multiprocess`` means that other processes serve the
-    application, and ``shared_listeners``, by default the same, that they share the listeners. ``on_connection_end`` is
-    called at the end of each connection's greenlet, to release what the application holds per thread, such as Django's
-    database connections.
+    stays open (75); with 0, each response announces its end. With ``tls``, connections are encrypted. ``multiprocess``
+    means that other processes serve the application, and ``shared_listeners``, by default the same, that they share the
+    listeners. ``on_connection_end`` is called at the end of each connection's greenlet, to release what the application
+    holds per thread, such as Django's database connections.
     """
 
     def __init__(

@@ -419,6 +419,13 @@ def test_an_exit_in_a_green_thread_ends_that_alone(tmp_path: Path) -> None:
         server.wait_logged("SystemExit: 5")
 
 
+def test_connections_that_are_not_kept_are_announced(tmp_path: Path) -> None:
+    with serving(tmp_path, "--keep-alive", "0") as server:
+        assert b"\r\nConnection: close\r\n" in head_of(server, "/common/plain/")
+        with server.connect("/common/echo/") as client:
+            echo(client)
+
+
 def test_connections_have_descriptors_whatever_is_configured(tmp_path: Path) -> None:
     limits = "import resource\ndef post_fork(server, worker): resource.setrlimit(resource.RLIMIT_NOFILE, (40, 120))\n"
     (tmp_path / "conf.py").write_text(limits)

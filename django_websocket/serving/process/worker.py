@@ -257,7 +257,7 @@ def behind_proxies(application: WSGIApplication, cfg: Any) -> WSGIApplication:
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         peer = environ["REMOTE_ADDR"]
-        if trusts_all or not peer or is_within(peer, networks):
+        if trusts_all or not peer or peer in trusted or is_within(peer, networks):
             claims = {environ[name] == secure for name, secure in schemes.items() if name in environ}
             if claims == {True}:
                 environ["wsgi.url_scheme"] = "https"

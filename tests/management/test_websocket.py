@@ -268,6 +268,20 @@ class TestOurServer:
             assert process.stderr.read() == b""
         site.server.wait_for('"WEBSOCKET /echo/?unread" 1000')
 
+    def test_a_full_disk(self, site: Site) -> None:
+        command = site.command("/echo/", *NEVER)
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                command,
+                cwd=site.project,
+                env=site.env,
+                input=b"one\n",
+                stdout=full,
+                stderr=subprocess.PIPE,
+                timeout=deadline(30),
+            )
+        assert (done.returncode, done.stderr) == (1, b"CommandError: Can't write a message: No space left on device.\n")
+
     def test_files_are_input(self, site: Site, tmp_path: Path) -> None:
         """eventlet could not wait for one, where the process is patched."""
         (tmp_path / "lines").write_text("one\nbye\n")

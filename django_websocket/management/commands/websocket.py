@@ -207,10 +207,12 @@ class Command(BaseCommand):
         try:
             self.stdout.write(text)
             self.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
             # What is left in the buffer must not fail at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return False
+            if isinstance(error, BrokenPipeError):
+                return False
+            raise CommandError(f"Can't write a message: {error.strerror or error}.") from None
         return True
 
     def _report(self, conversation: Conversation) -> None:

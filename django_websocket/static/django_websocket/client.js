@@ -219,6 +219,7 @@ class Connection extends EventTarget {
   #drop(code = 1000, reason = "") {
     for (const link of [this.#attempt, this.#link]) link?.native?.close(code, reason);
     clearTimeout(this.#timer);
+    clearTimeout(this.#ticketTimer);
     this.#attempt = this.#link = null;
   }
 

@@ -220,6 +220,7 @@ class Connection extends EventTarget {
     for (const link of [this.#attempt, this.#link]) link?.native?.close(code, reason);
     clearTimeout(this.#timer);
     clearTimeout(this.#ticketTimer);
+    if (performance.now() - this.#link?.openedAt >= STABLE_AFTER) this.attempts = 0;
     this.#attempt = this.#link = null;
   }
 

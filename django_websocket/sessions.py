@@ -109,7 +109,8 @@ class SessionWatch(SocketObserver):
         key = session.session_key
         entry = self._sessions.get(key)
         if entry is None:
-            entry = self._sessions[key] = _Session(session, session_digest(key))
+            made = _Session(session, session_digest(key))  # may load it: meanwhile another websocket may have been tied
+            entry = self._sessions.setdefault(key, made)
             self._by_digest[entry.digest] = key
         entry.websockets.add(websocket)
         websocket.session_key = key
@@ -170,8 +171,9 @@ class SessionWatch(SocketObserver):
 
     def _tie_used(self) -> None:
         for websocket, session in list(self._unused.items()):
-            if session.accessed and self._unused.pop(websocket, None) is not None:
-                self.tie(websocket, session)
+            if session.accessed and websocket in self._unused:
+                self.tie(websocket, session)  # if the session can't be loaded, the next check tries again
+                self._unused.pop(websocket, None)
 
     def check(self) -> None:
         """Close the sockets of ended sessions. Raises what the session store or the database raises."""

@@ -53,9 +53,12 @@ def keys_of_invalid_users(holders: Mapping[Key, Holder]) -> Iterator[Key]:
         if holder.user_id is not None:
             by_user.setdefault(model._meta.pk.to_python(holder.user_id), []).append(key)
     names = {field.name for field in model._meta.concrete_fields}
-    # The hash is unchanged while these columns are; an overridden hash method may depend on anything.
+    # The answer is unchanged while these columns are; a method or property of the project's may depend on anything.
     columns = [name for name in ("password", "is_active") if name in names]
-    is_default_hash = model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash
+    default = AbstractBaseUser.get_session_auth_hash
+    depends_on_columns = getattr(model, "get_session_auth_hash", default) is default and (
+        "is_active" in names or getattr(model, "is_active", True) is True
+    )
     for ids in in_chunks(by_user):
         rows = {row[0]: row[1:] for row in model._base_manager.filter(pk__in=ids).values_list("pk", *columns)}
         suspects = []
@@ -63,7 +66,7 @@ def keys_of_invalid_users(holders: Mapping[Key, Holder]) -> Iterator[Key]:
             for key in by_user[user_id]:
                 if user_id not in rows:
                     yield key
-                elif not is_default_hash or holders[key].verified != rows[user_id]:
+                elif not depends_on_columns or holders[key].verified != rows[user_id]:
                     suspects.append(key)
         if not suspects:
             continue

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from ...access_log import ClosedEntry
+from ...addresses import is_within, parse_networks
 from ...conf import get_setting
 from ..green import eventlet
 from ..green.exiting import end_children, guard_exit
@@ -227,12 +228,13 @@ def behind_proxies(application: WSGIApplication, cfg: Any) -> WSGIApplication:
     if isinstance(trusted, str):
         trusted = [one.strip() for one in trusted.split(",")]
     trusts_all = "*" in trusted
+    networks = parse_networks(one for one in trusted if one != "*")
     schemes = {f"HTTP_{name.replace('-', '_')}": value for name, value in cfg.secure_scheme_headers.items()}
     script_name = os.environ.get("SCRIPT_NAME", "")
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         peer = environ["REMOTE_ADDR"]
-        if trusts_all or not peer or peer in trusted:
+        if trusts_all or not peer or is_within(peer, networks):
             claims = {environ[name] == secure for name, secure in schemes.items() if name in environ}
             if claims == {True}:
                 environ["wsgi.url_scheme"] = "https"

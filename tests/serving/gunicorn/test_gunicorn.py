@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trustme
 from gunicorn import version_info as gunicorn_version
+from gunicorn.config import Config
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
@@ -368,12 +369,17 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.1"])
+TRUSTED = ["127.0.0.1", "10.0.0.1"]
+if hasattr(Config, "forwarded_allow_networks"):  # the others take addresses only
+    TRUSTED += ["10.0.0.1,127.0.0.0/8", "10.0.0.0/8"]
+
+
+@pytest.mark.parametrize("trusted", TRUSTED)
 def test_an_application_without_django(tmp_path: Path, trusted: str) -> None:
     options = ("--forwarded-allow-ips", trusted, "--env", "SCRIPT_NAME=/site")
     with serving(tmp_path, *options, application=BARE) as server:
         assert server.get("/site/a") == (200, "http /site /a")
-        scheme = "https" if trusted == "127.0.0.1" else "http"
+        scheme = "https" if "127.0.0" in trusted else "http"
         assert server.get("/site/a", {"X-Forwarded-Proto": "https"}) == (200, f"{scheme} /site /a")
         contradiction = {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"}
         assert server.get("/site/a", contradiction)[0] == (400 if scheme == "https" else 200)

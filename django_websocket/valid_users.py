@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 
 __all__ = ["CHUNK", "Holder", "auth_hashes", "hash_matches", "in_chunks", "keys_of_invalid_users"]
@@ -50,8 +51,14 @@ def keys_of_invalid_users(holders: Mapping[Key, Holder]) -> Iterator[Key]:
     model: Any = get_user_model()
     by_user: dict[Any, list[Key]] = {}
     for key, holder in holders.items():
-        if holder.user_id is not None:
-            by_user.setdefault(model._meta.pk.to_python(holder.user_id), []).append(key)
+        if holder.user_id is None:
+            continue
+        try:
+            user_id = model._meta.pk.to_python(holder.user_id)
+        except ValidationError:  # the model has changed since
+            yield key
+        else:
+            by_user.setdefault(user_id, []).append(key)
     names = {field.name for field in model._meta.concrete_fields}
     # The answer is unchanged while these columns are; a method or property of the project's may depend on anything.
     columns = [name for name in ("password", "is_active") if name in names]

@@ -374,6 +374,18 @@ def test_a_user_who_is_deleted_closes(watch: SessionWatch, settings: Settings) -
     assert socket.codes == [4401]
 
 
+def test_a_user_of_another_model_closes_and_holds_up_no_check(watch: SessionWatch, settings: Settings) -> None:
+    """The project has changed AUTH_USER_MODEL since."""
+    sockets = [
+        open_socket(watch, settings, new_session(settings, None, **{SESSION_KEY: "2f1c9f0e"})),
+        open_socket(watch, settings, new_session(settings)),
+        open_socket(watch, settings, new_session(settings, "bob")),
+    ]
+    get_user_model()._default_manager.filter(username="ann").update(is_active=False)
+    watch.check()
+    assert [socket.codes for socket in sockets] == [[4401], [4401], []]
+
+
 def test_a_new_secret_with_the_old_as_fallback_closes_nothing(watch: SessionWatch, settings: Settings) -> None:
     socket = open_socket(watch, settings, new_session(settings))
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one", [settings.SECRET_KEY]

@@ -274,6 +274,7 @@ def test_a_session_that_is_being_loaded_is_left_alone_until_it_has_come(
     assert loads == 1
     watch.check()
     assert socket.codes == other.codes == []
+    assert len(watch) == 1
     session.flush()
     watch.check()
     assert socket.codes == other.codes == [4401]

@@ -109,8 +109,7 @@ class SessionWatch(SocketObserver):
         key = session.session_key
         entry = self._sessions.get(key)
         if entry is None:
-            made = _Session(session, session_digest(key))  # may load it: meanwhile another websocket may have been tied
-            entry = self._sessions.setdefault(key, made)
+            entry = self._sessions[key] = _Session(session, session_digest(key))
             self._by_digest[entry.digest] = key
         entry.websockets.add(websocket)
         websocket.session_key = key

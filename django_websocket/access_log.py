@@ -10,6 +10,7 @@ import logging
 from dataclasses import asdict, dataclass
 
 from .close_codes import CloseCode
+from .visitor import one_line
 from .websocket import WebSocket
 
 __all__ = ["ClosedEntry", "closed_entry", "is_wanted", "log_closed"]
@@ -40,7 +41,7 @@ class ClosedEntry:
 
     def line(self, now: str = "") -> str:
         """A line that begins as those of Apache's common log format do, with the time if it is given."""
-        who = " ".join(filter(None, (self.client, "-", self.user or "-", now)))
+        who = " ".join(filter(None, (self.client, "-", one_line(self.user or "-"), now)))
         return (
             f'{who} "WEBSOCKET {self.path}" {self.code} {self.seconds:.3f}s'
             f" {self.messages_received}/{self.bytes_received} in {self.messages_sent}/{self.bytes_sent} out"

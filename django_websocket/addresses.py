@@ -69,8 +69,11 @@ def _parse(text: str) -> Address | None:
         address = ip_address(text if match is None else match["v6"] or match["v4"] or "")
     except ValueError:
         return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped  # what a listener for both families makes of IPv4
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped  # what a listener for both families makes of IPv4
+        if address.scope_id is not None:
+            return IPv6Address(int(address))  # a zone means nothing elsewhere, and may have any characters
     return address
 
 

@@ -19,6 +19,7 @@ from .groups.backend import Backend, SharedCounts
 from .groups.receivers import receivers
 from .quiet_log import quiet_log
 from .registry import SocketObserver, registry
+from .visitor import one_line
 from .websocket import WebSocket
 
 __all__ = ["ConnectionLimits", "connection_limits"]
@@ -123,7 +124,7 @@ def _limits(request: HttpRequest) -> Iterator[_Limit]:
 def _refusal(limit: _Limit) -> HandshakeError:
     kind, _, name = limit.key.partition(":")
     who = "address" if kind == "ip" else kind
-    quiet_log.warn(f"Refused a websocket of {who} {name}, which has {limit.maximum} (429)")
+    quiet_log.warn(f"Refused a websocket of {who} {one_line(name)}, which has {limit.maximum} (429)")
     return HandshakeError(429, f"too many websockets of one {who}", kind=limit.reason)
 
 

@@ -26,7 +26,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .close_codes import UNAUTHORIZED
-from .compat.django import load_session, session_saved_at
+from .compat.django import is_loaded, load_session, session_saved_at
 from .conf import get_setting
 from .registry import SocketObserver, registry
 from .valid_users import hash_matches, in_chunks, keys_of_invalid_users
@@ -96,7 +96,7 @@ class SessionWatch(SocketObserver):
         session: SessionBase | None = getattr(request, "session", None)
         if session is None or not session.session_key:
             return
-        if session.accessed:
+        if is_loaded(session):
             self.tie(websocket, session)
         else:
             self._unused[websocket] = session
@@ -170,7 +170,8 @@ class SessionWatch(SocketObserver):
 
     def _tie_used(self) -> None:
         for websocket, session in list(self._unused.items()):
-            if session.accessed and self._unused.pop(websocket, None) is not None:
+            # While it is being loaded it would have to be loaded here, too, which may wait, or fail.
+            if is_loaded(session) and self._unused.pop(websocket, None) is not None:
                 self.tie(websocket, session)
 
     def check(self) -> None:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 
 __all__ = ["CHUNK", "Holder", "auth_hashes", "hash_matches", "in_chunks", "keys_of_invalid_users"]
@@ -50,12 +51,21 @@ def keys_of_invalid_users(holders: Mapping[Key, Holder]) -> Iterator[Key]:
     model: Any = get_user_model()
     by_user: dict[Any, list[Key]] = {}
     for key, holder in holders.items():
-        if holder.user_id is not None:
-            by_user.setdefault(model._meta.pk.to_python(holder.user_id), []).append(key)
+        if holder.user_id is None:
+            continue
+        try:
+            user_id = model._meta.pk.to_python(holder.user_id)
+        except ValidationError:  # the model has changed since
+            yield key
+        else:
+            by_user.setdefault(user_id, []).append(key)
     names = {field.name for field in model._meta.concrete_fields}
-    # The hash is unchanged while these columns are; an overridden hash method may depend on anything.
+    # The answer is unchanged while these columns are; a method or property of the project's may depend on anything.
     columns = [name for name in ("password", "is_active") if name in names]
-    is_default_hash = model.get_session_auth_hash is AbstractBaseUser.get_session_auth_hash
+    default = AbstractBaseUser.get_session_auth_hash
+    depends_on_columns = getattr(model, "get_session_auth_hash", default) is default and (
+        "is_active" in names or getattr(model, "is_active", True) is True
+    )
     for ids in in_chunks(by_user):
         rows = {row[0]: row[1:] for row in model._base_manager.filter(pk__in=ids).values_list("pk", *columns)}
         suspects = []
@@ -63,7 +73,7 @@ def keys_of_invalid_users(holders: Mapping[Key, Holder]) -> Iterator[Key]:
             for key in by_user[user_id]:
                 if user_id not in rows:
                     yield key
-                elif not is_default_hash or holders[key].verified != rows[user_id]:
+                elif not depends_on_columns or holders[key].verified != rows[user_id]:
                     suspects.append(key)
         if not suspects:
             continue

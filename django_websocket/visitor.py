@@ -11,7 +11,7 @@ from .addresses import client_address, parse_networks
 from .compat.django import known_user
 from .conf import get_setting
 
-__all__ = ["NOBODY", "Visitor", "visitor_of"]
+__all__ = ["NOBODY", "Visitor", "one_line", "visitor_of"]
 
 _request_id = re.compile(r"[A-Za-z0-9._~:/+=@,-]{1,128}")
 """What may go into a log as it is."""
@@ -31,6 +31,11 @@ class Visitor(NamedTuple):
 
 
 NOBODY = Visitor()
+
+
+def one_line(text: str) -> str:
+    """A user's name or primary key for a log: with line breaks, which not every model forbids, escaped."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def visitor_of(request: HttpRequest, peer_host: str, before: Visitor = NOBODY) -> Visitor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def test_the_record(caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage() == ('203.0.113.7 - 42 "WEBSOCKET /chat/?room=1" 1000 12.346s 3/30 in 4/40 out abc-123')
     for name in ClosedEntry.__slots__:
         assert getattr(record, name) == getattr(ENTRY, name)
+
+
+def test_a_user_is_no_line_of_its_own() -> None:
+    """A primary key may be any text."""
+    line = replace(ENTRY, user='é\n203.0.113.8 - root "WEBSOCKET /').line()
+    assert line.startswith('203.0.113.7 - \\xe9\\n203.0.113.8 - root "WEBSOCKET / "WEBSOCKET /chat/?room=1" 1000 ')
 
 
 def test_a_format_of_the_projects_own(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.test import RequestFactory
 from greenlet import GreenletExit
 
 from django_websocket.connection_limits import connection_limits
-from django_websocket.exceptions import RefusalReason
+from django_websocket.exceptions import HandshakeError, RefusalReason
 from django_websocket.groups.receivers import receivers
 from django_websocket.options import resolve_options
 from django_websocket.protocol.handshake import Handshake
@@ -129,6 +130,18 @@ def test_refusals_are_logged_once(limited: LocalSite) -> None:
         [record] = limited.take_log("WARNING")
         assert record["logger"] == "django_websocket.limits"
         assert record["message"] == "Refused a websocket of address 127.0.0.1, which has 2 (429)"
+
+
+def test_a_user_is_no_line_of_its_own(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    settings.WEBSOCKET_MAX_CONNECTIONS_PER_USER = 1
+    request = RequestFactory().get("/")
+    request.user = SimpleNamespace(pk="ann\nroot", is_authenticated=True)  # type: ignore[assignment]  # of any model
+    first, second = (WebSocket(Handshake("", (), ()), resolve_options({})) for _ in range(2))
+    connection_limits.take(first, request)
+    with pytest.raises(HandshakeError, match="one user"):
+        connection_limits.take(second, request)
+    connection_limits.give_back(first)
+    assert caplog.messages == [r"Refused a websocket of user ann\nroot, which has 1 (429)"]
 
 
 def test_a_unix_socket_without_an_address_is_not_limited_but_noted(limited: LocalSite) -> None:

@@ -249,6 +249,38 @@ def test_a_socket_that_closes_while_its_session_is_read_is_not_added(
     assert len(watch) == 0
 
 
+def test_a_session_that_is_being_loaded_is_left_alone_until_it_has_come(
+    watch: SessionWatch, settings: Settings
+) -> None:
+    """By its view, after the accept. A check or a log-out elsewhere must neither wait for it nor lose sight of it."""
+    socket, other = Socket(), Socket()
+    request = HttpRequest()
+    loads = 0
+
+    class Waiting(store(settings)):  # type: ignore[misc]  # whichever engine it is
+        def load(self) -> Any:
+            nonlocal loads
+            loads += 1
+            if loads == 1:
+                watch.check()
+                watch.close_digest(b"another's")
+                watch.add(cast(WebSocket, other), request)
+            return super().load()
+
+    session = new_session(settings)
+    request.session = Waiting(session_key=session.session_key)
+    watch.add(cast(WebSocket, socket), request)
+    request.session.get(SESSION_KEY)
+    assert loads == 1
+    watch.check()
+    assert socket.codes == other.codes == []
+    assert len(watch) == 1
+    session.flush()
+    watch.check()
+    assert socket.codes == other.codes == [4401]
+    assert len(watch) == 0
+
+
 def _reset(client: RawSocket) -> None:
     client.reset()
 
@@ -341,6 +373,18 @@ def test_a_user_who_is_deleted_closes(watch: SessionWatch, settings: Settings) -
     get_user_model()._default_manager.all().delete()
     watch.check()
     assert socket.codes == [4401]
+
+
+def test_a_user_of_another_model_closes_and_holds_up_no_check(watch: SessionWatch, settings: Settings) -> None:
+    """The project has changed AUTH_USER_MODEL since."""
+    sockets = [
+        open_socket(watch, settings, new_session(settings, None, **{SESSION_KEY: "2f1c9f0e"})),
+        open_socket(watch, settings, new_session(settings)),
+        open_socket(watch, settings, new_session(settings, "bob")),
+    ]
+    get_user_model()._default_manager.filter(username="ann").update(is_active=False)
+    watch.check()
+    assert [socket.codes for socket in sockets] == [[4401], [4401], []]
 
 
 def test_a_new_secret_with_the_old_as_fallback_closes_nothing(watch: SessionWatch, settings: Settings) -> None:

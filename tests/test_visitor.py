@@ -74,6 +74,13 @@ def test_what_is_known(settings: Any) -> None:
     assert visitor_of(request(User(pk=42, username="ann"), **headers), PEER) == Visitor("2001:db8::7", 42, "ann", "abc")
 
 
+def test_an_address_is_nothing_but_an_address(settings: Any) -> None:
+    """What stands behind a percent sign may be anything, and who says it is inside the trusted network."""
+    settings.WEBSOCKET_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    headers = {"X-Forwarded-For": 'fe80::1% - ann "WEBSOCKET x" 1000, 10.0.0.7'}
+    assert visitor_of(request(**headers), PEER) == Visitor(address="fe80::1")
+
+
 def test_a_middleware_may_have_found_the_client_out() -> None:
     visited = request()
     visited.META["REMOTE_ADDR"] = "203.0.113.7"

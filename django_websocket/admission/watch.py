@@ -74,6 +74,9 @@ class TicketWatch(SocketObserver):
                 session_watch.tie(websocket, find_session(admission.ticket))
             except InvalidTicket as error:
                 _close(websocket, str(error))
+            except BaseException:
+                admission.is_fresh = True  # for the next check
+                raise
             admission.has_session = True
         seconds = get_setting("WEBSOCKET_TICKET_REFRESH")
         admission.deadline = None if admission.has_session or seconds is None else _now(websocket) + seconds

@@ -27,6 +27,7 @@ __all__ = [
     "drop_messages",
     "forbid_not_modified",
     "has_django_lazy_user",
+    "is_loaded",
     "known_user",
     "let_rest_framework_return_none",
     "load_session",
@@ -167,6 +168,11 @@ def session_saved_at(session: SessionBase) -> Any:
     """
     saved = getattr(session, "_last_modification", None)
     return None if saved is None else saved()
+
+
+def is_loaded(session: SessionBase) -> bool:
+    """Whether reading the session waits for nothing: its data are kept as ``_session_cache`` once they have come."""
+    return hasattr(session, "_session_cache")
 
 
 def load_session(session: SessionBase) -> None:

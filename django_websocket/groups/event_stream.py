@@ -29,10 +29,10 @@ _open: WeakSet[EventStream] = WeakSet()
 class EventStream:
     """The body of the response."""
 
-    def __init__(self, subscription: Subscription, heartbeat: float) -> None:
+    def __init__(self, subscription: Subscription, heartbeat: float, request: HttpRequest) -> None:
         self._subscription = subscription
         self._heartbeat = heartbeat
-        self._chunks = self._generate()
+        self._chunks = self._generate(request)
         self.session_key: str | None = None
         """Set by the session watch."""
         _open.add(self)
@@ -45,7 +45,10 @@ class EventStream:
         """Whether it has ended, or is about to."""
         return self._subscription.closed
 
-    def _generate(self) -> Iterator[bytes]:
+    def _generate(self, request: HttpRequest) -> Iterator[bytes]:
+        # Now, because nobody closes a response that a middleware has replaced, and the watch would keep it.
+        session_watch.add(self, request)
+        del request
         yield b": welcome\n\n"  # the head is sent with the first chunk
         while True:
             release_connections()
@@ -78,8 +81,7 @@ def event_stream(
 ) -> StreamingHttpResponse:
     """The response. See :meth:`.Group.event_stream`."""
     last = request.headers.get("Last-Event-ID") or since
-    stream = EventStream(group.subscribe(since=last), heartbeat)
-    session_watch.add(stream, request)
+    stream = EventStream(group.subscribe(since=last), heartbeat, request)
     # Otherwise GZipMiddleware would compress the stream, and hold back events until there are many.
     request.META.pop("HTTP_ACCEPT_ENCODING", None)
     return StreamingHttpResponse(

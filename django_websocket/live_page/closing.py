@@ -12,6 +12,7 @@ from ..close_codes import CloseCode
 from ..groups.process import process_id
 from ..protocol.frames import close_payload
 from ..registry import registry
+from ..visitor import one_line
 from ..websocket import WebSocket
 from .columns import MAX_TEXT, address_of, path_of, user_id_of, user_of
 
@@ -77,11 +78,9 @@ def carry_out(order: Order) -> int:
             time.sleep(0)
         for websocket in chosen[start : start + SLICE]:
             websocket.close(CLOSE_CODE, order.reason)
-    if len(chosen) == 1:
-        (one,) = chosen
-        logger.warning(
-            "%s closed websocket %s of %s: %s", order.by, path_of(one), user_of(one) or address_of(one), order.reason
-        )
-    elif chosen:
-        logger.warning("%s closed %d websockets of %s: %s", order.by, len(chosen), user_of(chosen[0]), order.reason)
+    if chosen:
+        one = chosen[0]
+        what = f"websocket {path_of(one)}" if len(chosen) == 1 else f"{len(chosen)} websockets"
+        whose = one_line(user_of(one) or address_of(one))
+        logger.warning("%s closed %s of %s: %s", one_line(order.by), what, whose, order.reason)
     return len(chosen)

@@ -14,6 +14,7 @@ from ..groups.receivers import receivers
 from ..live_page.census import Answer
 from ..live_page.inquiry import Page
 from ..live_page.listing import list_pages
+from ..visitor import one_line
 
 __all__ = ["as_json", "as_text"]
 
@@ -68,6 +69,6 @@ def _entries() -> Iterator[tuple[str, Any]]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    who = row["user"] or "nobody"
+    who = one_line(row["user"]) or "nobody"
     traffic = f"{row['received']} in, {row['sent']} out"
     return f"{row['path']}  {who} from {row['address']}, {row['age']:.0f} s, {traffic}, process {row['pid']}"

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_websocket import tickets
+from django_websocket.admission import watch
 from django_websocket.admission.watch import ticket_watch
 from django_websocket.exceptions import InvalidTicket
 from django_websocket.testing import ClientWebSocket, WebSocketClient
@@ -230,6 +231,24 @@ def test_a_fresh_ticket_from_a_session_that_has_ended(phone: WebSocketClient, an
         socket.send_ticket(ticket)
         phone.advance(SOON)
         assert (socket.close_code, socket.close_reason) == (4401, "the ticket's session has ended")
+
+
+def test_a_session_that_can_not_be_read_is_tied_at_the_next_check(phone: WebSocketClient, ann: User) -> None:
+    browser = WebSocketClient()
+    with opened(phone, ann) as socket:
+        phone.advance(SOON)
+        browser.force_login(ann)
+        socket.send_ticket(browser.post("/ticket/").json()["ticket"])
+        with (
+            mock.patch.object(watch, "find_session", side_effect=OSError("gone")),
+            pytest.raises(OSError, match="gone"),
+        ):
+            ticket_watch.check()
+        phone.advance(200)
+        assert is_open(socket)
+        browser.logout()
+        phone.advance(0)
+        assert (socket.close_code, socket.close_reason) == (4401, "session ended")
 
 
 def test_the_end_of_the_cookies_session_is_nothing_to_it(phone: WebSocketClient, ann: User, bob: User) -> None:

@@ -43,6 +43,31 @@ test("what was open before the network went is given up", () => {
   assert.deepEqual(told.messages, []);
 });
 
+for (const [what, interrupt] of Object.entries({
+  "the network goes": (world) => world.goOffline() ?? world.goOnline(),
+  "the page is left": (world) => world.fire("pagehide") ?? world.fire("pageshow"),
+})) {
+  test(`the backoff is forgotten when ${what} after ten seconds, too`, () => {
+    for (const [lasted, attempts] of [
+      [9_999, 4],
+      [10_000, 1],
+    ]) {
+      const world = new World();
+      const { connection } = world.connect();
+      for (let attempt = 0; attempt < 3; attempt++) {
+        world.socket.lose();
+        world.passDelay();
+      }
+      world.socket.open();
+      world.pass(lasted);
+      interrupt(world);
+      world.socket.lose();
+      assert.equal(connection.attempts, attempts);
+      assert.deepEqual(world.delays, [250 * 2 ** (attempts - 1)]);
+    }
+  });
+}
+
 test("a server on this machine needs no network", () => {
   for (const host of ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"]) {
     const world = new World(`http://${host}/`);

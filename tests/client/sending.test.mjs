@@ -64,6 +64,21 @@ test("a queue keeps messages as they were", () => {
   assert.equal(blob.size, 3);
 });
 
+test("a queue keeps of a view's buffer what is to be sent, as it may be a whole program's memory", () => {
+  const world = new World();
+  const { connection } = world.connect("/socket/", { whileClosed: "queue" });
+  const memory = new Uint8Array(1 << 20).fill(7);
+  connection.send(memory.subarray(0, 3));
+  connection.send(new DataView(memory.buffer, 0, 2));
+  memory.fill(9);
+  world.socket.open();
+  const [bytes, view] = world.socket.sent;
+  assert.deepEqual([...bytes], [7, 7, 7]);
+  assert.equal(bytes.buffer.byteLength, 3);
+  assert.equal(view.byteLength, 2);
+  assert.equal(view.getUint8(1), 7);
+});
+
 test("a queue is bounded by messages", () => {
   const world = new World();
   const { connection } = world.connect("/socket/", { whileClosed: "queue" });

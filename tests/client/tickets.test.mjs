@@ -172,6 +172,18 @@ test("tickets are not asked for on behalf of what is lost", async () => {
   assert.equal(given.number, 3);
 });
 
+test("no timer for a ticket outlives a connection that ended, or a page that was left", async () => {
+  for (const leave of [
+    (world, connection) => connection.close(),
+    (world) => world.socket.lose(1008),
+    (world) => world.fire("pagehide"),
+  ]) {
+    const { world, connection } = await opened(3600);
+    leave(world, connection);
+    assert.deepEqual(world.delays, []);
+  }
+});
+
 test("4401 ends it, unless the page was asleep when the ticket was due", async () => {
   for (const [slept, state] of [
     [2_880_000, "closed"],

@@ -349,6 +349,28 @@ def test_load_session_loads_at_once() -> None:
     assert session["a"] == 1
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])
+def test_a_session_is_loaded_once_its_data_have_come(engine: str, settings: Any, tmp_path: Path) -> None:
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    store: Any = import_module(f"django.contrib.sessions.backends.{engine}").SessionStore
+    seen: list[bool] = []
+
+    class Watched(store):  # type: ignore[misc]  # whichever engine it is
+        def load(self) -> Any:
+            seen.append(compat.is_loaded(self))
+            return super().load()
+
+    saved = Watched()
+    saved["a"] = 1
+    saved.save()
+    session = Watched(session_key=saved.session_key)
+    seen.append(compat.is_loaded(session))
+    assert session["a"] == 1
+    seen.append(compat.is_loaded(session))
+    assert seen == [False, False, True], "_session_cache is gone: no websocket ends with its session"
+
+
 class TestAcceptConnection:
     @staticmethod
     def accept(listener: Any, wrapped: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -88,3 +89,17 @@ def test_it_ends_with_the_session(client: Client, django_user_model: Any, settin
     assert rest in ([], [b": heartbeat\n\n"])
     assert len(session_watch) == 0
     response.close()
+
+
+def test_one_that_is_never_sent_is_not_kept_for_the_session(client: Client, django_user_model: Any) -> None:
+    """A middleware has replaced the response, or has raised; nobody closes it then."""
+    client.force_login(django_user_model.objects.create_user("ann"))
+    request = RequestFactory().get("/")
+    request.session = client.session
+    assert request.session["_auth_user_id"]
+    Group("room").event_stream(request)
+    gc.collect()
+    with Group("room").subscribe():  # looks for those that nobody has any more
+        assert len(receivers._groups["room"].subscribers) == 1
+    assert receivers._groups == {}
+    assert len(session_watch) == 0

@@ -83,6 +83,24 @@ def test_all_of_a_user(
     assert "root closed 5 websockets of ann: bye" in caplog.text
 
 
+def test_a_name_is_no_line_of_its_own(
+    people: dict[str, Any], entering: Entering, caplog: pytest.LogCaptureFixture
+) -> None:
+    people["ann"].username = "ann\nroot closed everything"
+    people["ann"].save()
+    with entering() as enter:
+        for count in (1, 2):
+            for _ in range(count):
+                enter("/room/hall/", "ann")
+            assert carry_out(Order("bye", "root\nroot", user=str(people["ann"].pk))) == count
+            Visitor().advance(0)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        r"root\nroot closed websocket /room/hall/ of ann\nroot closed everything: bye",
+        r"root\nroot closed 2 websockets of ann\nroot closed everything: bye",
+    ]
+
+
 def test_a_websocket_of_another_process_stays(entering: Entering, caplog: pytest.LogCaptureFixture) -> None:
     with entering() as enter:
         client = enter("/room/hall/")

@@ -332,6 +332,40 @@ def test_the_page_connects_again(browser: Page, tmp_path: Path) -> None:
         browser.open("about:blank")
 
 
+KEEP_TIMERS = """
+window.timers = new Set();
+const [set, clear] = [setTimeout, clearTimeout];
+window.setTimeout = (run, delay) => {
+  const timer = set(() => {
+    timers.delete(timer);
+    run();
+  }, delay);
+  timers.add(timer);
+  return timer;
+};
+window.clearTimeout = (timer) => {
+  timers.delete(timer);
+  clear(timer);
+};
+window.hide = (hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
+
+
+def test_a_page_that_nobody_sees_waits_for_no_attempt(browser: Page, tmp_path: Path) -> None:
+    with town(tmp_path, workers=1) as served:
+        served.look(browser, "root")
+        browser.wait_for(f"{BODY}.length === 1")
+        browser.run(KEEP_TIMERS)
+        assert served.server.end() == 0
+        browser.wait_for("timers.size === 1 && (hide(true), timers.size === 0)")
+        browser.run("hide(false)")
+        browser.wait_for("timers.size === 1")
+        browser.open("about:blank")
+
+
 def test_redis_goes_and_comes_back(browser: Page, tmp_path: Path) -> None:
     with town(tmp_path) as served:
         served.look(browser, "root")

@@ -73,6 +73,12 @@ def test_a_process_that_does_not_answer(
     assert list(write()) == [expected]
 
 
+def test_a_user_tells_the_terminal_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"path": "/", "user": "\x1b[2Jann\n", "address": "a", "age": 1, "received": 2, "sent": 3, "pid": 4}
+    monkeypatch.setattr(live_listing, "_pages", lambda: [Page(Query(), rows=[(("", "p", 1), row)])])
+    assert list(live_listing.as_text()) == [r"/  \x1b[2Jann\n from a, 1 s, 2 in, 3 out, process 4"]
+
+
 def test_what_it_needs(settings: Any) -> None:
     with pytest.raises(CommandError, match=r"django_websocket\.live_page in INSTALLED_APPS"):
         call_command("websockets", "--live", stdout=StringIO())

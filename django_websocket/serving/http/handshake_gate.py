@@ -46,7 +46,7 @@ class HandshakeGate:
         if not self._shut_out:
             return False
         block = client_block(peer, "", ())
-        if self._clock() >= self._shut_out.get(block, 0.0):
+        if self._clock() >= self._shut_out.get(block, 0.0) or is_within(peer, self._trusted):
             return False
         quiet_log.warn(f"Closed a connection of address {block} unread: it goes on beginning handshakes")
         report_refusal(RefusalReason.HANDSHAKE_RATE, 0)

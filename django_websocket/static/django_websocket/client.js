@@ -1,6 +1,6 @@
 // A websocket that comes back by itself.
 
-const FIRST_DELAY = 500; // milliseconds, as all times
+const FIRST_DELAY = 500; // ms, as all times
 const MAX_DELAY = 30_000;
 const ATTEMPT_TIMEOUT = 10_000;
 const STABLE_AFTER = 10_000;
@@ -26,7 +26,7 @@ function parseEnvelope(text, resumes, isStream) {
     const isEnvelope = position === null ? isStream && bytes !== undefined : resumes && isPosition;
     if (isEnvelope && typeof group === "string" && data !== undefined) return { group, position, data };
   } catch {
-    // Then it is none.
+    // It is none.
   }
 }
 
@@ -40,7 +40,7 @@ class Connection extends EventTarget {
   #since;
   #positions = new Map();
   #link = null; // what is open
-  #attempt = null; // what is to become the link
+  #attempt = null; // to become the link
   #timer;
   #ticketTimer;
   #failures = 0; // of websockets, in a row
@@ -65,7 +65,7 @@ class Connection extends EventTarget {
     if (size > MAX_QUEUED_SIZE || this.#queue.length >= MAX_QUEUE) {
       throw new DOMException("Too much is queued", "QuotaExceededError");
     }
-    this.#queue.push(structuredClone(data));
+    this.#queue.push(data.slice?.() ?? structuredClone(data));
   }
 
   sendJSON(value) {
@@ -219,6 +219,8 @@ class Connection extends EventTarget {
   #drop(code = 1000, reason = "") {
     for (const link of [this.#attempt, this.#link]) link?.native?.close(code, reason);
     clearTimeout(this.#timer);
+    clearTimeout(this.#ticketTimer);
+    if (performance.now() - this.#link?.openedAt >= STABLE_AFTER) this.attempts = 0;
     this.#attempt = this.#link = null;
   }
 

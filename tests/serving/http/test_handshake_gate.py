@@ -85,6 +85,13 @@ def test_a_proxy_is_never_shut_out(peer: str) -> None:
     assert not gate.shuts_out(peer), "though it begins handshakes of its own"
 
 
+def test_a_proxy_is_not_shut_out_for_its_neighbours() -> None:
+    gate = make_gate("fd00::1")
+    statuses(gate, "fd00::2", *[head()] * 13)
+    assert gate.shuts_out("fd00::2")
+    assert not gate.shuts_out("fd00::1")
+
+
 def test_who_was_shut_out_is_forgotten() -> None:
     clock = Clock()
     gate = HandshakeGate(Amount(1, 1.0), (), clock)

@@ -57,6 +57,7 @@
 
   /** Nothing is gathered for a page that nobody sees. */
   document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
     if (!document.hidden) {
       if (!socket) connect();
     } else if (socket) {

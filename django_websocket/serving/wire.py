@@ -113,7 +113,7 @@ class TLSWire(Wire):
     its data must be what the next call begins with: it may be encrypted already.
     """
 
-    __slots__ = ("_ahead", "_encrypted", "_incoming", "_is_reset", "_outgoing", "_tls", "_unsent")
+    __slots__ = ("_ahead", "_encrypted", "_has_ended", "_incoming", "_is_reset", "_outgoing", "_tls", "_unsent")
 
     def __init__(self, sock: socket.socket, make_object: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]):
         super().__init__(sock)
@@ -124,6 +124,7 @@ class TLSWire(Wire):
         self._encrypted = 0  # bytes of data in them, which send() has not reported yet
         self._is_reset = False
         self._ahead = b""  # received to see whether the client has left
+        self._has_ended = False  # what the next receive() will say; the socket may not, until the client closes it
         self.receive = self._receive
         self.send = self._send
 
@@ -159,7 +160,7 @@ class TLSWire(Wire):
 
     @property
     def has_pending(self) -> bool:
-        return bool(self._ahead or self._incoming.pending or self._tls.pending())
+        return bool(self._ahead or self._incoming.pending or self._tls.pending() or self._has_ended)
 
     def has_left(self) -> bool:
         if self._ahead:
@@ -202,8 +203,12 @@ class TLSWire(Wire):
                 data = self._tls.read(min(left, RECORD_SIZE))
                 parts.append(data)
                 left -= len(data)
+        except ssl.SSLWantReadError:
+            pass  # an incomplete record
         except ssl.SSLError:
-            pass  # an incomplete record, or what the next call will raise
+            self._has_ended = True
+        if not data:
+            self._has_ended = True
         return b"".join(parts)
 
     def _answer(self) -> None:

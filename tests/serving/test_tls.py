@@ -66,28 +66,56 @@ def test_a_handshake_has_a_deadline_and_nonsense_is_closed(secure: Served, sent:
 
 
 def test_a_handshake_in_many_pieces(secure: Served) -> None:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     with plain(secure) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = InMemory()
+        client.shake_hands(sock, 1)
+        client.tls.write(b"GET / HTTP/1.0\r\n\r\n")
+        sock.sendall(client.outgoing.read())
+        assert client.rest(sock).endswith(b"ok")
+
+
+def test_a_client_that_says_goodbye_and_waits(secure: Served) -> None:
+    """In the packet of its request, and for ours, as asyncio does: the socket has nothing more to report."""
+    with plain(secure) as sock:
+        client = InMemory()
+        client.shake_hands(sock)
+        client.tls.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with suppress(ssl.SSLWantReadError):
+            client.tls.unwrap()
+        sock.sendall(client.outgoing.read())
+        assert b"\r\n\r\nok" in client.rest(sock)
+
+
+class InMemory:
+    """A client of which the test sends what it says."""
+
+    def __init__(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = client_context().wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+
+    def shake_hands(self, sock: socket.socket, piece: int = 65536) -> None:
+        """Over ``sock``, in pieces of that size."""
         done = False
         while not done:
             try:
-                tls.do_handshake()
+                self.tls.do_handshake()
                 done = True
             except ssl.SSLWantReadError:
                 pass
-            for byte in outgoing.read():
-                sock.sendall(bytes([byte]))
+            while said := self.outgoing.read(piece):
+                sock.sendall(said)
             if not done:
-                incoming.write(sock.recv(100))
-        tls.write(b"GET / HTTP/1.0\r\n\r\n")
-        sock.sendall(outgoing.read())
-        incoming.write(read_all(sock))
-    answer = b""
-    while data := tls.read(65536):
-        answer += data
-    assert answer.endswith(b"ok")
+                self.incoming.write(sock.recv(100))
+
+    def rest(self, sock: socket.socket) -> bytes:
+        """What comes until the server closes the connection."""
+        self.incoming.write(read_all(sock))
+        received = b""
+        with suppress(ssl.SSLZeroReturnError):
+            while data := self.tls.read(65536):
+                received += data
+        return received
 
 
 def test_handshakes_take_turns(certificate: Path, tmp_path: Path) -> None:

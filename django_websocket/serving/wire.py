@@ -284,6 +284,8 @@ class TLSWire(Wire):
         if not self._is_reset:
             self._say_goodbye()
         super().close()
+        # Not methods of this object's, or nobody but the collector could free what OpenSSL holds.
+        self.receive, self.send = self.sock.recv, self.sock.send
 
     def _say_goodbye(self) -> None:
         """Send close_notify (RFC 8446, section 6.1), by which the client knows that nothing is missing."""

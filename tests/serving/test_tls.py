@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import ssl
 import subprocess
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from django_websocket.serving.sockets.channel import EventletChannel
 from django_websocket.serving.tls import TLS, read_certificate
 from django_websocket.serving.wire import TLSWire
 from tests.certificates import authority, client_context, write_certificate
@@ -171,6 +174,21 @@ def test_input_before_and_after_a_half_close(version: ssl.TLSVersion, certificat
         with pytest.raises(BlockingIOError):
             server.receive(100)
         assert client.receive(100) == b""
+
+
+def test_a_closed_connection_leaves_nothing_to_the_collector(certificate: Path) -> None:
+    """It comes late where connections live long, and what OpenSSL holds of each is tens of kilobytes."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = EventletChannel(TLS(lambda: read_certificate(str(certificate))).wire(ours))
+        tls = weakref.ref(channel._wire._tls)  # type: ignore[attr-defined]  # it is a TLSWire
+        channel.close()
+        gc.disable()
+        try:
+            del channel
+            assert tls() is None
+        finally:
+            gc.enable()
 
 
 def shake_hands(*wires: TLSWire) -> None:

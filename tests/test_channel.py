@@ -217,6 +217,26 @@ def test_unwatched_means_not_called(world: World) -> None:
     peer.close()
 
 
+def test_unwatched_means_not_called_in_the_same_turn_either(world: World) -> None:
+    channel, peer = world.connect()
+    called: list[int] = []
+
+    def callback(number: int) -> None:
+        called.append(number)
+        channel.unwatch_readable()
+        channel.unwatch_writable()
+
+    peer.send(b"x")
+    world.run(0.01)
+    channel.watch_readable(callback, lost)
+    channel.watch_writable(callback, lost)
+    run_until(world, lambda: bool(called))
+    world.run()
+    assert len(called) == 1
+    channel.close()
+    peer.close()
+
+
 def test_writable_is_called_back_once_there_is_room(world: World) -> None:
     channel, peer = world.connect()
     sent = fill(channel)

@@ -5,6 +5,7 @@ one READ listener for its lifetime.
 
 * Callbacks must not raise: the hub would print the exception and drop the descriptor.
 * Listeners are removed before the descriptor is closed, so that a reused number never reaches an old socket.
+* A turn of the hub also calls those that were removed since it has polled, so they lose their callbacks, too.
 * OpenSSL may hold input that polling the descriptor does not report. Whatever has received a part of it, the rest is
   called back for.
 """
@@ -76,6 +77,7 @@ class EventletChannel:
         if self._reader is not None:
             reader, self._reader = self._reader, None
             self._hub.remove(reader)
+            reader.cb = _ignore
 
     def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         self._writer = self._hub.add(WRITE, self._wire.fd, callback, on_lost, None)
@@ -84,6 +86,7 @@ class EventletChannel:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._hub.remove(writer)
+            writer.cb = _ignore
 
     def _receive_secure(self, size: int) -> bytes:
         data = self._wire.receive(size)
@@ -151,3 +154,7 @@ class EventletChannel:
         if self._thread_calls is None:
             raise RuntimeError("this channel takes no calls of other threads")
         return self._thread_calls.call(function, *args)
+
+
+def _ignore(_: int) -> None:
+    """For a listener that was removed."""

@@ -291,6 +291,8 @@ class HTTPConnection:
                 leave()
             switching = self._send_response(head, body, response, upgrade, result)
         except BaseException as error:
+            if response.ends_with_connection and not server.disowned:
+                stream.wire.reset_on_close()  # an orderly end would make it look whole
             if self._is_for_server(error):
                 raise
             if server.disowned:
@@ -380,9 +382,6 @@ class HTTPConnection:
             logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
             refusal = Refusal(500, "Internal server error.")
         if response.is_sent:
-            return
-        if response.ends_with_connection:
-            self._stream.wire.reset_on_close()
             return
         try:
             response.send_error(refusal)

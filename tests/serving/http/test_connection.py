@@ -276,6 +276,18 @@ def test_stop_kills_what_does_not_end(log: Path) -> None:
         assert "Traceback" not in served.log()
 
 
+def test_stop_makes_nothing_look_whole_that_is_not(log: Path) -> None:
+    """To HTTP/1.0, the end of the connection is that of the body."""
+    with serve(log) as served:
+        streaming, controller = served.connect(), served.connect()
+        streaming.send(b"GET /stream?until=never HTTP/1.0\r\n\r\n")
+        streaming.take_until(b"one")
+        assert controller.ask("/stop?drain=0.2").body == b"ok"
+        with pytest.raises(ConnectionResetError):
+            streaming.rest()
+        assert served.process.wait(deadline(10)) == 0
+
+
 def test_requests_that_have_arrived_are_answered(log: Path) -> None:
     """What the kernel has got before the stop is served after it, on old connections and on new ones."""
     with serve(log) as served:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -323,6 +324,19 @@ def test_client_that_does_not_read_is_dropped(tmp_path_factory: pytest.TempPathF
         server.wait_for_count("closed big", 1)
         wait_until(lambda: server.counts()["connections"] == 1)
         assert "Traceback" not in server.log()
+
+
+def test_what_a_client_does_not_read_in_time_does_not_look_whole(tmp_path: Path) -> None:
+    """RFC 9112, section 8: the end of a body of unknown length is that of the connection."""
+    with (
+        serve(tmp_path / "log", constants={"http.stream.WRITE_TIMEOUT": 0.3}) as server,
+        server.connect(receive_buffer=4096) as client,
+    ):
+        client.send(b"GET /big?size=100000000 HTTP/1.0\r\n\r\n")
+        server.wait_for_count("closed big", 1)
+        wait_until(lambda: server.counts()["connections"] == 1)
+        with pytest.raises(ConnectionResetError):
+            client.rest()
 
 
 def test_no_traceback_for_clients_that_leave(served: Served) -> None:

@@ -82,6 +82,9 @@ class Wire:
             pass
         return True
 
+    def say_goodbye(self) -> None:
+        """Send what TLS sends in the end, after everything else. Raises BlockingIOError until the kernel takes it."""
+
     def shut_down(self) -> None:
         """Half-close: send end-of-stream. Input can still be received; some that has arrived may be discarded."""
         self.sock.shutdown(socket.SHUT_WR)
@@ -266,14 +269,24 @@ class TLSWire(Wire):
     def send_file(self, fd: int, offset: int, count: int) -> int:
         return self._send(os.pread(fd, min(count, SEND_SIZE), offset))
 
-    def shut_down(self) -> None:
-        # Once close_notify is sent, OpenSSL takes records that it has in memory for an error, and reads no more.
+    def say_goodbye(self) -> None:
+        """Send close_notify (RFC 8446, section 6.1), by which the client knows that nothing is missing."""
+        if self._is_reset:
+            return
         try:
+            # Once it is sent, OpenSSL takes records that it has in memory for an error, and reads no more.
             while self._tls.read(RECORD_SIZE):
                 pass
         except ssl.SSLError:
             pass  # mostly SSLWantReadError: nothing is left
-        self._say_goodbye()
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            pass  # SSLWantReadError: the client's own, if any, is read like other input
+        self._flush()
+
+    def shut_down(self) -> None:
+        self._say_goodbye_now()
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset_on_close(self) -> None:
@@ -281,16 +294,13 @@ class TLSWire(Wire):
         super().reset_on_close()
 
     def close(self) -> None:
-        if not self._is_reset:
-            self._say_goodbye()
+        self._say_goodbye_now()
         super().close()
         # Not methods of this object's, or nobody but the collector could free what OpenSSL holds.
         self.receive, self.send = self.sock.recv, self.sock.send
 
-    def _say_goodbye(self) -> None:
-        """Send close_notify (RFC 8446, section 6.1), by which the client knows that nothing is missing."""
+    def _say_goodbye_now(self) -> None:
         try:
-            self._tls.unwrap()
-        except ssl.SSLError:
-            pass  # SSLWantReadError: the client's own, if any, is read like other input
-        self._flush_quietly()
+            self.say_goodbye()
+        except OSError:
+            pass

@@ -12,16 +12,23 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from django_websocket.serving.http.connection import HTTPConnection
+from django_websocket.serving.patch import eventlet
 from django_websocket.serving.sockets.channel import EventletChannel
 from django_websocket.serving.tls import TLS, read_certificate
-from django_websocket.serving.wire import TLSWire
+from django_websocket.serving.wire import TLSWire, Wire
 from tests.certificates import authority, client_context, write_certificate
 from tests.conftest import find_program
 from tests.deadlines import deadline
 from tests.serving.http.client import Served, serve
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 @pytest.fixture
@@ -176,6 +183,58 @@ def test_input_before_and_after_a_half_close(version: ssl.TLSVersion, certificat
         assert client.receive(100) == b""
 
 
+class Socket(socket.socket):
+    """A socket whose buffer can be full for a moment."""
+
+    is_full = False
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        if self.is_full:
+            self.is_full = False
+            raise BlockingIOError
+        return super().send(data, flags)
+
+
+def test_close_notify_waits_for_room(certificate: Path) -> None:
+    """Without it, a response that ends with the connection looks cut off."""
+    ours, theirs = socket.socketpair()
+    with Socket(fileno=ours.detach()) as sock, theirs:
+        for each in (sock, theirs):
+            each.setblocking(False)
+
+        class Filling(list[bytes]):
+            def close(self) -> None:  # once all of it is sent
+                sock.is_full = True
+
+        def application(environ: Any, start_response: Any) -> Filling:
+            start_response("200 OK", [])
+            return Filling([b"ok"])
+
+        server: Any = SimpleNamespace(
+            application=application,
+            tls=TLS(lambda: read_certificate(str(certificate))),
+            request_timeout=deadline(10),
+            access_log=None,
+            handshake_gate=None,
+            keep_alive=None,
+            stopping=False,
+            disowned=False,
+            connection_ended=lambda *args, **kwargs: None,
+        )
+        serving = eventlet.spawn(HTTPConnection(server, Wire(sock), "", {}).run)
+        client = TLSWire(
+            theirs,
+            lambda incoming, outgoing: client_context().wrap_bio(incoming, outgoing, server_hostname="localhost"),
+        )
+        with eventlet.Timeout(deadline(10)):
+            shake_hands(client)
+            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            serving.wait()
+        client._incoming.write(theirs.recv(65536))
+        assert client._tls.read(65536).endswith(b"ok")
+        assert client._tls.read(1) == b""
+
+
 def test_a_closed_connection_leaves_nothing_to_the_collector(certificate: Path) -> None:
     """It comes late where connections live long, and what OpenSSL holds of each is tens of kilobytes."""
     ours, theirs = socket.socketpair()
@@ -198,6 +257,7 @@ def shake_hands(*wires: TLSWire) -> None:
             with suppress(BlockingIOError):
                 wire.shake_hands()
                 unfinished.remove(wire)
+        eventlet.sleep(0)
 
 
 def test_too_many_connections_are_told_so(certificate: Path, tmp_path: Path) -> None:

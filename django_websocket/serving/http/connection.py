@@ -137,6 +137,8 @@ class HTTPConnection:
         self._greenlet = getcurrent()
         try:
             switch = self._serve()
+            if switch is None:
+                self._stream.say_goodbye()
             if self._lingers:
                 self._stream.linger()
         except (OSError, GreenletExit):

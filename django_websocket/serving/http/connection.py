@@ -334,7 +334,7 @@ class HTTPConnection:
             _report_refused(upgrade, response, environ)
         if not response.keep_alive:
             stream.ended = True
-            self._lingers = not body.complete or bool(body.leftover)
+            self._lingers = not body.complete or bool(body.leftover) or stream.wire.has_input()
         self._buffer = body.leftover
         return None
 

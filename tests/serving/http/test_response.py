@@ -298,6 +298,16 @@ def test_large_response_to_a_slow_reader(query: str, served: Served) -> None:
         assert client.answer().body == b"x" * (5_000_000 if "whole" in query else 5_000_000 // 65536 * 65536)
 
 
+def test_what_comes_behind_the_last_request_destroys_no_response(served: Served) -> None:
+    """RFC 9112, section 9.6: a close with unread input is a reset. It may be a request of a client that pipelines."""
+    with served.connect() as client:
+        client.get("/big?whole&size=10000000", "Connection: close")
+        assert client.head()[0] == 200
+        client.send(b"GET / HTTP/1.1\r\n")
+        assert client.take(10_000_000) == b"x" * 10_000_000
+        assert client.ends()
+
+
 def test_close_is_called_when_the_client_vanishes(served: Served) -> None:
     closed = served.counts().get("closed big", 0)
     with served.connect(receive_buffer=4096) as client:

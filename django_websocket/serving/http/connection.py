@@ -334,7 +334,8 @@ class HTTPConnection:
             _report_refused(upgrade, response, environ)
         if not response.keep_alive:
             stream.ended = True
-            self._lingers = not body.complete or bool(body.leftover) or stream.wire.has_input()
+            is_reset = response.ends_with_connection and not response.complete
+            self._lingers = not is_reset and (not body.complete or bool(body.leftover) or stream.wire.has_input())
         self._buffer = body.leftover
         return None
 

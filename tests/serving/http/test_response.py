@@ -363,6 +363,14 @@ def test_failure_of_a_response_that_ends_with_the_connection(served: Served) -> 
             client.rest()
 
 
+def test_failure_of_such_a_response_to_a_request_that_was_not_read(served: Served) -> None:
+    """Who lingers ends in an orderly way first."""
+    with served.connect() as client:
+        client.send(b"POST /raise-late HTTP/1.0\r\nContent-Length: 1000000\r\n\r\nx")
+        with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+            client.rest()
+
+
 def test_file_of_unknown_size(served: Served) -> None:
     """What /proc calls a regular file of 0 bytes has content."""
     assert served.ask("/file?kind=proc").body.startswith(b"Linux version")

@@ -116,7 +116,17 @@ class TLSWire(Wire):
     its data must be what the next call begins with: it may be encrypted already.
     """
 
-    __slots__ = ("_ahead", "_encrypted", "_has_ended", "_incoming", "_is_reset", "_outgoing", "_tls", "_unsent")
+    __slots__ = (
+        "_ahead",
+        "_encrypted",
+        "_has_ended",
+        "_has_part",
+        "_incoming",
+        "_is_reset",
+        "_outgoing",
+        "_tls",
+        "_unsent",
+    )
 
     def __init__(self, sock: socket.socket, make_object: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]):
         super().__init__(sock)
@@ -128,6 +138,7 @@ class TLSWire(Wire):
         self._is_reset = False
         self._ahead = b""  # received to see whether the client has left
         self._has_ended = False  # what the next receive() will say; the socket may not, until the client closes it
+        self._has_part = False  # of a record, which can't be decrypted yet
         self.receive = self._receive
         self.send = self._send
 
@@ -149,6 +160,7 @@ class TLSWire(Wire):
                 raise
             else:
                 self._flush_quietly()  # session tickets
+                self._has_part = bool(self._incoming.pending)
                 return
 
     @property
@@ -164,6 +176,9 @@ class TLSWire(Wire):
     @property
     def has_pending(self) -> bool:
         return bool(self._ahead or self._incoming.pending or self._tls.pending() or self._has_ended)
+
+    def has_input(self) -> bool:
+        return self._has_part or super().has_input()
 
     def has_left(self) -> bool:
         if self._ahead:
@@ -188,6 +203,7 @@ class TLSWire(Wire):
                 if self._outgoing.pending:
                     self._answer()
                 self._fill()
+                self._has_part = True
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
             except ssl.SSLError:
@@ -195,6 +211,7 @@ class TLSWire(Wire):
                 raise
             else:
                 break
+        self._has_part = False
         return self._receive_more(data, size) if self._incoming.pending else data
 
     def _receive_more(self, data: bytes, size: int) -> bytes:
@@ -207,7 +224,7 @@ class TLSWire(Wire):
                 parts.append(data)
                 left -= len(data)
         except ssl.SSLWantReadError:
-            pass  # an incomplete record
+            self._has_part = True
         except ssl.SSLError:
             self._has_ended = True
         if not data:

@@ -199,33 +199,13 @@ def test_close_notify_waits_for_room(certificate: Path) -> None:
     """Without it, a response that ends with the connection looks cut off."""
     ours, theirs = socket.socketpair()
     with Socket(fileno=ours.detach()) as sock, theirs:
-        for each in (sock, theirs):
-            each.setblocking(False)
 
         class Filling(list[bytes]):
             def close(self) -> None:  # once all of it is sent
                 sock.is_full = True
 
-        def application(environ: Any, start_response: Any) -> Filling:
-            start_response("200 OK", [])
-            return Filling([b"ok"])
-
-        server: Any = SimpleNamespace(
-            application=application,
-            tls=TLS(lambda: read_certificate(str(certificate))),
-            request_timeout=deadline(10),
-            access_log=None,
-            handshake_gate=None,
-            keep_alive=None,
-            stopping=False,
-            disowned=False,
-            connection_ended=lambda *args, **kwargs: None,
-        )
-        serving = eventlet.spawn(HTTPConnection(server, Wire(sock), "", {}).run)
-        client = TLSWire(
-            theirs,
-            lambda incoming, outgoing: client_context().wrap_bio(incoming, outgoing, server_hostname="localhost"),
-        )
+        connection, client = connect(sock, theirs, certificate, Filling([b"ok"]))
+        serving = eventlet.spawn(connection.run)
         with eventlet.Timeout(deadline(10)):
             shake_hands(client)
             client.send(b"GET / HTTP/1.0\r\n\r\n")
@@ -233,6 +213,54 @@ def test_close_notify_waits_for_room(certificate: Path) -> None:
         client._incoming.write(theirs.recv(65536))
         assert client._tls.read(65536).endswith(b"ok")
         assert client._tls.read(1) == b""
+
+
+def test_a_stop_waits_for_the_rest_of_a_record(certificate: Path) -> None:
+    """A part of a request has come with its beginning, of which nothing can be decrypted."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection, client = connect(ours, theirs, certificate, [b"ok"])
+        serving = eventlet.spawn(connection.run)
+        with eventlet.Timeout(deadline(10)):
+            shake_hands(client)
+            client._tls.write(b"GET / HTTP/1.0\r\n\r\n")
+            record = client._outgoing.read()
+            theirs.send(record[:10])
+            while Wire(ours).has_input():
+                eventlet.sleep(0)
+            connection.end_if_idle()
+            theirs.send(record[10:])
+            serving.wait()
+        assert client.receive(65536).endswith(b"ok")
+
+
+def connect(
+    ours: socket.socket, theirs: socket.socket, certificate: Path, body: list[bytes]
+) -> tuple[HTTPConnection, TLSWire]:
+    """The connection of a server that answers ``body``, and the client's end."""
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return body
+
+    server: Any = SimpleNamespace(
+        application=application,
+        tls=TLS(lambda: read_certificate(str(certificate))),
+        request_timeout=deadline(10),
+        access_log=None,
+        handshake_gate=None,
+        keep_alive=None,
+        stopping=False,
+        disowned=False,
+        connection_ended=lambda *args, **kwargs: None,
+    )
+    context = client_context()
+    client = TLSWire(
+        theirs, lambda incoming, outgoing: context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    )
+    return HTTPConnection(server, Wire(ours), "", {}), client
 
 
 def test_a_closed_connection_leaves_nothing_to_the_collector(certificate: Path) -> None:

@@ -156,13 +156,9 @@ class HTTPConnection:
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request is in progress, or has arrived in part."""
-        if self.idle:
-            self._end_input()
-
-    def _end_input(self) -> None:
         wire = self._stream.wire
         # What follows the bytes that are there, such as a body, must still be received.
-        if not wire.has_input():
+        if self.idle and not wire.has_input():
             try:
                 wire.end_input()
             except OSError:
@@ -192,9 +188,11 @@ class HTTPConnection:
             switch = self._answer(head)
             if switch is not None or self._stream.ended:
                 return switch
-            if self._server.stopping and not self._buffer:
-                # Since the head was sent. A request that has arrived meanwhile is still answered.
-                self._end_input()
+            if self._server.stopping and not self._buffer and not self._stream.wire.has_input():
+                # Since the head was sent. A request that has arrived meanwhile is still answered. One that comes now
+                # must not destroy what the kernel still has of the response.
+                self._lingers = True
+                return None
             deadline = 0.0
             if self._buffer:
                 # So that a pipelining client doesn't starve the others.

@@ -262,6 +262,20 @@ def test_stop_ends_a_connection_that_a_response_in_progress_keeps(log: Path) -> 
         assert served.process.wait(deadline(10)) == 0
 
 
+def test_stop_destroys_no_response_to_a_client_that_pipelines(log: Path) -> None:
+    """It can't know yet that the connection ends, and the kernel still has a part of the response."""
+    with serve(log, constants={"http.stream.LINGER_SECONDS": 60}) as served:
+        slow, controller = served.connect(receive_buffer=65536), served.connect()
+        slow.get(f"/big?whole=1&size={BIG}")
+        assert "connection" not in slow.head()[1]
+        assert controller.ask("/stop?drain=600").body == b"ok"
+        slow.take(BIG - 1_000_000)
+        served.wait_for_log("ACCESS GET /big")
+        slow.get("/")
+        slow.take(1_000_000)
+        assert slow.ends()
+
+
 def test_stop_kills_what_does_not_end(log: Path) -> None:
     with serve(log) as served:
         stuck, streaming, controller = (served.connect() for _ in range(3))

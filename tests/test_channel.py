@@ -9,7 +9,7 @@ import pytest
 from greenlet import getcurrent
 
 from django_websocket.channel import Channel
-from tests.deadlines import deadline
+from tests.deadlines import deadline, wait_until
 from tests.worlds import World, receive_all, run_until
 
 from .worlds import world as world  # a fixture
@@ -169,6 +169,31 @@ def test_what_arrived_before_the_watch_is_called_back_for(world: World) -> None:
     peer.close()
 
 
+def test_what_a_receive_between_two_calls_has_left_is_called_back_for(world: World) -> None:
+    """As when a view looks for messages: in the end, the descriptor itself may have nothing to report any more."""
+    channel, peer = world.connect()
+    received: list[bytes] = []
+
+    def on_readable(_: int) -> None:
+        try:
+            received.append(channel.receive(5))
+        except BlockingIOError:
+            pass
+
+    channel.watch_readable(on_readable, lost)
+    for piece in (b"first", b"second", b"third"):
+        assert peer.send(piece) == len(piece)
+
+    def have_received() -> bool:
+        on_readable(-1)
+        return bool(received)
+
+    wait_until(have_received)  # while the scheduler doesn't run
+    run_until(world, lambda: b"".join(received) == b"firstsecondthird")
+    channel.close()
+    peer.close()
+
+
 def test_unwatched_means_not_called(world: World) -> None:
     channel, peer = world.connect()
     called: list[int] = []
@@ -188,6 +213,26 @@ def test_unwatched_means_not_called(world: World) -> None:
 
     channel.watch_readable(on_readable, lost)
     run_until(world, lambda: received == [b"x"])
+    channel.close()
+    peer.close()
+
+
+def test_unwatched_means_not_called_in_the_same_turn_either(world: World) -> None:
+    channel, peer = world.connect()
+    called: list[int] = []
+
+    def callback(number: int) -> None:
+        called.append(number)
+        channel.unwatch_readable()
+        channel.unwatch_writable()
+
+    peer.send(b"x")
+    world.run(0.01)
+    channel.watch_readable(callback, lost)
+    channel.watch_writable(callback, lost)
+    run_until(world, lambda: bool(called))
+    world.run()
+    assert len(called) == 1
     channel.close()
     peer.close()
 

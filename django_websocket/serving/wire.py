@@ -82,6 +82,9 @@ class Wire:
             pass
         return True
 
+    def say_goodbye(self) -> None:
+        """Send what TLS sends in the end, after everything else. Raises BlockingIOError until the kernel takes it."""
+
     def shut_down(self) -> None:
         """Half-close: send end-of-stream. Input can still be received; some that has arrived may be discarded."""
         self.sock.shutdown(socket.SHUT_WR)
@@ -113,7 +116,17 @@ class TLSWire(Wire):
     its data must be what the next call begins with: it may be encrypted already.
     """
 
-    __slots__ = ("_ahead", "_encrypted", "_incoming", "_is_reset", "_outgoing", "_tls", "_unsent")
+    __slots__ = (
+        "_ahead",
+        "_encrypted",
+        "_has_ended",
+        "_has_part",
+        "_incoming",
+        "_is_reset",
+        "_outgoing",
+        "_tls",
+        "_unsent",
+    )
 
     def __init__(self, sock: socket.socket, make_object: Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]):
         super().__init__(sock)
@@ -124,6 +137,8 @@ class TLSWire(Wire):
         self._encrypted = 0  # bytes of data in them, which send() has not reported yet
         self._is_reset = False
         self._ahead = b""  # received to see whether the client has left
+        self._has_ended = False  # what the next receive() will say; the socket may not, until the client closes it
+        self._has_part = False  # of a record, which can't be decrypted yet
         self.receive = self._receive
         self.send = self._send
 
@@ -145,6 +160,7 @@ class TLSWire(Wire):
                 raise
             else:
                 self._flush_quietly()  # session tickets
+                self._has_part = bool(self._incoming.pending)
                 return
 
     @property
@@ -159,7 +175,10 @@ class TLSWire(Wire):
 
     @property
     def has_pending(self) -> bool:
-        return bool(self._ahead or self._incoming.pending or self._tls.pending())
+        return bool(self._ahead or self._incoming.pending or self._tls.pending() or self._has_ended)
+
+    def has_input(self) -> bool:
+        return self._has_part or super().has_input()
 
     def has_left(self) -> bool:
         if self._ahead:
@@ -184,6 +203,7 @@ class TLSWire(Wire):
                 if self._outgoing.pending:
                     self._answer()
                 self._fill()
+                self._has_part = True
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
             except ssl.SSLError:
@@ -191,6 +211,7 @@ class TLSWire(Wire):
                 raise
             else:
                 break
+        self._has_part = False
         return self._receive_more(data, size) if self._incoming.pending else data
 
     def _receive_more(self, data: bytes, size: int) -> bytes:
@@ -202,8 +223,12 @@ class TLSWire(Wire):
                 data = self._tls.read(min(left, RECORD_SIZE))
                 parts.append(data)
                 left -= len(data)
+        except ssl.SSLWantReadError:
+            self._has_part = True
         except ssl.SSLError:
-            pass  # an incomplete record, or what the next call will raise
+            self._has_ended = True
+        if not data:
+            self._has_ended = True
         return b"".join(parts)
 
     def _answer(self) -> None:
@@ -261,14 +286,24 @@ class TLSWire(Wire):
     def send_file(self, fd: int, offset: int, count: int) -> int:
         return self._send(os.pread(fd, min(count, SEND_SIZE), offset))
 
-    def shut_down(self) -> None:
-        # Once close_notify is sent, OpenSSL takes records that it has in memory for an error, and reads no more.
+    def say_goodbye(self) -> None:
+        """Send close_notify (RFC 8446, section 6.1), by which the client knows that nothing is missing."""
+        if self._is_reset:
+            return
         try:
+            # Once it is sent, OpenSSL takes records that it has in memory for an error, and reads no more.
             while self._tls.read(RECORD_SIZE):
                 pass
         except ssl.SSLError:
             pass  # mostly SSLWantReadError: nothing is left
-        self._say_goodbye()
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:
+            pass  # SSLWantReadError: the client's own, if any, is read like other input
+        self._flush()
+
+    def shut_down(self) -> None:
+        self._say_goodbye_now()
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset_on_close(self) -> None:
@@ -276,14 +311,13 @@ class TLSWire(Wire):
         super().reset_on_close()
 
     def close(self) -> None:
-        if not self._is_reset:
-            self._say_goodbye()
+        self._say_goodbye_now()
         super().close()
+        # Not methods of this object's, or nobody but the collector could free what OpenSSL holds.
+        self.receive, self.send = self.sock.recv, self.sock.send
 
-    def _say_goodbye(self) -> None:
-        """Send close_notify (RFC 8446, section 6.1), by which the client knows that nothing is missing."""
+    def _say_goodbye_now(self) -> None:
         try:
-            self._tls.unwrap()
-        except ssl.SSLError:
-            pass  # SSLWantReadError: the client's own, if any, is read like other input
-        self._flush_quietly()
+            self.say_goodbye()
+        except OSError:
+            pass

@@ -80,7 +80,7 @@ class Wire:
     def shut_down(self) -> None:
         pass
 
-    end_input = reset_on_close = shut_down
+    end_input = reset_on_close = say_goodbye = shut_down
 
 
 @dataclass

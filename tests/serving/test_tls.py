@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import ssl
 import subprocess
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from django_websocket.serving.http.connection import HTTPConnection
+from django_websocket.serving.patch import eventlet
+from django_websocket.serving.sockets.channel import EventletChannel
 from django_websocket.serving.tls import TLS, read_certificate
-from django_websocket.serving.wire import TLSWire
+from django_websocket.serving.wire import TLSWire, Wire
 from tests.certificates import authority, client_context, write_certificate
 from tests.conftest import find_program
 from tests.deadlines import deadline
 from tests.serving.http.client import Served, serve
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 @pytest.fixture
@@ -66,28 +76,56 @@ def test_a_handshake_has_a_deadline_and_nonsense_is_closed(secure: Served, sent:
 
 
 def test_a_handshake_in_many_pieces(secure: Served) -> None:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     with plain(secure) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client = InMemory()
+        client.shake_hands(sock, 1)
+        client.tls.write(b"GET / HTTP/1.0\r\n\r\n")
+        sock.sendall(client.outgoing.read())
+        assert client.rest(sock).endswith(b"ok")
+
+
+def test_a_client_that_says_goodbye_and_waits(secure: Served) -> None:
+    """In the packet of its request, and for ours, as asyncio does: the socket has nothing more to report."""
+    with plain(secure) as sock:
+        client = InMemory()
+        client.shake_hands(sock)
+        client.tls.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with suppress(ssl.SSLWantReadError):
+            client.tls.unwrap()
+        sock.sendall(client.outgoing.read())
+        assert b"\r\n\r\nok" in client.rest(sock)
+
+
+class InMemory:
+    """A client of which the test sends what it says."""
+
+    def __init__(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = client_context().wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+
+    def shake_hands(self, sock: socket.socket, piece: int = 65536) -> None:
+        """Over ``sock``, in pieces of that size."""
         done = False
         while not done:
             try:
-                tls.do_handshake()
+                self.tls.do_handshake()
                 done = True
             except ssl.SSLWantReadError:
                 pass
-            for byte in outgoing.read():
-                sock.sendall(bytes([byte]))
+            while said := self.outgoing.read(piece):
+                sock.sendall(said)
             if not done:
-                incoming.write(sock.recv(100))
-        tls.write(b"GET / HTTP/1.0\r\n\r\n")
-        sock.sendall(outgoing.read())
-        incoming.write(read_all(sock))
-    answer = b""
-    while data := tls.read(65536):
-        answer += data
-    assert answer.endswith(b"ok")
+                self.incoming.write(sock.recv(100))
+
+    def rest(self, sock: socket.socket) -> bytes:
+        """What comes until the server closes the connection."""
+        self.incoming.write(read_all(sock))
+        received = b""
+        with suppress(ssl.SSLZeroReturnError):
+            while data := self.tls.read(65536):
+                received += data
+        return received
 
 
 def test_handshakes_take_turns(certificate: Path, tmp_path: Path) -> None:
@@ -145,6 +183,101 @@ def test_input_before_and_after_a_half_close(version: ssl.TLSVersion, certificat
         assert client.receive(100) == b""
 
 
+class Socket(socket.socket):
+    """A socket whose buffer can be full for a moment."""
+
+    is_full = False
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        if self.is_full:
+            self.is_full = False
+            raise BlockingIOError
+        return super().send(data, flags)
+
+
+def test_close_notify_waits_for_room(certificate: Path) -> None:
+    """Without it, a response that ends with the connection looks cut off."""
+    ours, theirs = socket.socketpair()
+    with Socket(fileno=ours.detach()) as sock, theirs:
+
+        class Filling(list[bytes]):
+            def close(self) -> None:  # once all of it is sent
+                sock.is_full = True
+
+        connection, client = connect(sock, theirs, certificate, Filling([b"ok"]))
+        serving = eventlet.spawn(connection.run)
+        with eventlet.Timeout(deadline(10)):
+            shake_hands(client)
+            client.send(b"GET / HTTP/1.0\r\n\r\n")
+            serving.wait()
+        client._incoming.write(theirs.recv(65536))
+        assert client._tls.read(65536).endswith(b"ok")
+        assert client._tls.read(1) == b""
+
+
+def test_a_stop_waits_for_the_rest_of_a_record(certificate: Path) -> None:
+    """A part of a request has come with its beginning, of which nothing can be decrypted."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection, client = connect(ours, theirs, certificate, [b"ok"])
+        serving = eventlet.spawn(connection.run)
+        with eventlet.Timeout(deadline(10)):
+            shake_hands(client)
+            client._tls.write(b"GET / HTTP/1.0\r\n\r\n")
+            record = client._outgoing.read()
+            theirs.send(record[:10])
+            while Wire(ours).has_input():
+                eventlet.sleep(0)
+            connection.end_if_idle()
+            theirs.send(record[10:])
+            serving.wait()
+        assert client.receive(65536).endswith(b"ok")
+
+
+def connect(
+    ours: socket.socket, theirs: socket.socket, certificate: Path, body: list[bytes]
+) -> tuple[HTTPConnection, TLSWire]:
+    """The connection of a server that answers ``body``, and the client's end."""
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return body
+
+    server: Any = SimpleNamespace(
+        application=application,
+        tls=TLS(lambda: read_certificate(str(certificate))),
+        request_timeout=deadline(10),
+        access_log=None,
+        handshake_gate=None,
+        keep_alive=None,
+        stopping=False,
+        disowned=False,
+        connection_ended=lambda *args, **kwargs: None,
+    )
+    context = client_context()
+    client = TLSWire(
+        theirs, lambda incoming, outgoing: context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    )
+    return HTTPConnection(server, Wire(ours), "", {}), client
+
+
+def test_a_closed_connection_leaves_nothing_to_the_collector(certificate: Path) -> None:
+    """It comes late where connections live long, and what OpenSSL holds of each is tens of kilobytes."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = EventletChannel(TLS(lambda: read_certificate(str(certificate))).wire(ours))
+        tls = weakref.ref(channel._wire._tls)  # type: ignore[attr-defined]  # it is a TLSWire
+        channel.close()
+        gc.disable()
+        try:
+            del channel
+            assert tls() is None
+        finally:
+            gc.enable()
+
+
 def shake_hands(*wires: TLSWire) -> None:
     unfinished = list(wires)
     while unfinished:
@@ -152,6 +285,7 @@ def shake_hands(*wires: TLSWire) -> None:
             with suppress(BlockingIOError):
                 wire.shake_hands()
                 unfinished.remove(wire)
+        eventlet.sleep(0)
 
 
 def test_too_many_connections_are_told_so(certificate: Path, tmp_path: Path) -> None:

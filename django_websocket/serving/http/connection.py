@@ -137,6 +137,8 @@ class HTTPConnection:
         self._greenlet = getcurrent()
         try:
             switch = self._serve()
+            if switch is None:
+                self._stream.say_goodbye()
             if self._lingers:
                 self._stream.linger()
         except (OSError, GreenletExit):
@@ -154,13 +156,9 @@ class HTTPConnection:
 
     def end_if_idle(self) -> None:
         """Close the connection unless a request is in progress, or has arrived in part."""
-        if self.idle:
-            self._end_input()
-
-    def _end_input(self) -> None:
         wire = self._stream.wire
         # What follows the bytes that are there, such as a body, must still be received.
-        if not wire.has_input():
+        if self.idle and not wire.has_input():
             try:
                 wire.end_input()
             except OSError:
@@ -190,9 +188,11 @@ class HTTPConnection:
             switch = self._answer(head)
             if switch is not None or self._stream.ended:
                 return switch
-            if self._server.stopping and not self._buffer:
-                # Since the head was sent. A request that has arrived meanwhile is still answered.
-                self._end_input()
+            if self._server.stopping and not self._buffer and not self._stream.wire.has_input():
+                # Since the head was sent. A request that has arrived meanwhile is still answered. One that comes now
+                # must not destroy what the kernel still has of the response.
+                self._lingers = True
+                return None
             deadline = 0.0
             if self._buffer:
                 # So that a pipelining client doesn't starve the others.
@@ -291,6 +291,8 @@ class HTTPConnection:
                 leave()
             switching = self._send_response(head, body, response, upgrade, result)
         except BaseException as error:
+            if response.ends_with_connection and not server.disowned:
+                stream.wire.reset_on_close()  # an orderly end would make it look whole
             if self._is_for_server(error):
                 raise
             if server.disowned:
@@ -330,7 +332,8 @@ class HTTPConnection:
             _report_refused(upgrade, response, environ)
         if not response.keep_alive:
             stream.ended = True
-            self._lingers = not body.complete or bool(body.leftover)
+            is_reset = response.ends_with_connection and not response.complete
+            self._lingers = not is_reset and (not body.complete or bool(body.leftover) or stream.wire.has_input())
         self._buffer = body.leftover
         return None
 
@@ -380,9 +383,6 @@ class HTTPConnection:
             logger.error("%s %s from %s failed", head.method, head.target, self.address, exc_info=error)
             refusal = Refusal(500, "Internal server error.")
         if response.is_sent:
-            return
-        if response.ends_with_connection:
-            self._stream.wire.reset_on_close()
             return
         try:
             response.send_error(refusal)

@@ -102,6 +102,7 @@ class ChunkedBodySpooler:
             return False
         # Its green thread notices when more of the body arrives, or the client's time is up.
         largest.close()
+        self._receiving.discard(largest)  # it has no more to give
         return True
 
 

@@ -163,6 +163,15 @@ class Stream:
                 self._yield()
         return done
 
+    def say_goodbye(self) -> None:
+        """Send what TLS sends in the end, without which what was sent may look cut off. Raises :exc:`Disconnected`."""
+        while True:
+            try:
+                self.wire.say_goodbye()
+                return
+            except (BlockingIOError, InterruptedError):
+                self._wait_writable(0)
+
     def linger(self) -> None:
         """Half-close, then discard input for a while so that the client can read the response before the close."""
         end = self.clock() + LINGER_SECONDS

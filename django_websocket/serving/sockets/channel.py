@@ -5,6 +5,9 @@ one READ listener for its lifetime.
 
 * Callbacks must not raise: the hub would print the exception and drop the descriptor.
 * Listeners are removed before the descriptor is closed, so that a reused number never reaches an old socket.
+* A turn of the hub also calls those that were removed since it has polled, so they lose their callbacks, too.
+* OpenSSL may hold input that polling the descriptor does not report. Whatever has received a part of it, the rest is
+  called back for.
 """
 
 from __future__ import annotations
@@ -35,7 +38,18 @@ class EventletChannel:
     ``thread_calls`` takes the calls of other threads; without it, there are none.
     """
 
-    __slots__ = ("_hub", "_reader", "_stalls", "_thread_calls", "_wire", "_writer", "clock", "receive", "send")
+    __slots__ = (
+        "_hub",
+        "_is_due",
+        "_reader",
+        "_stalls",
+        "_thread_calls",
+        "_wire",
+        "_writer",
+        "clock",
+        "receive",
+        "send",
+    )
 
     def __init__(self, wire: Wire, thread_calls: ThreadCalls | None = None) -> None:
         self._hub: Any = hubs.get_hub()
@@ -43,7 +57,8 @@ class EventletChannel:
         self._wire = wire
         self._reader: Any = None
         self._writer: Any = None
-        self.receive = wire.receive
+        self._is_due = False  # to be called because of pending input
+        self.receive = self._receive_secure if isinstance(wire, TLSWire) else wire.receive
         self.send = wire.send
         self._stalls = meter_of(self._hub)
         self.clock: Callable[[], float] = self._stalls.clock
@@ -55,14 +70,14 @@ class EventletChannel:
     # Watching
 
     def watch_readable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
-        if isinstance(self._wire, TLSWire):
-            callback = self._repeat_while_pending(callback)
         self._reader = self._hub.add(READ, self._wire.fd, callback, on_lost, None)
+        self._look_at_pending()
 
     def unwatch_readable(self) -> None:
         if self._reader is not None:
             reader, self._reader = self._reader, None
             self._hub.remove(reader)
+            reader.cb = _ignore
 
     def watch_writable(self, callback: Callable[[int], None], on_lost: Callable[[Exception], None]) -> None:
         self._writer = self._hub.add(WRITE, self._wire.fd, callback, on_lost, None)
@@ -71,22 +86,22 @@ class EventletChannel:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._hub.remove(writer)
+            writer.cb = _ignore
 
-    def _repeat_while_pending(self, callback: Callable[[int], None]) -> Callable[[int], None]:
-        """Repeat ``callback`` while OpenSSL holds buffered input, which polling the descriptor does not report."""
+    def _receive_secure(self, size: int) -> bytes:
+        data = self._wire.receive(size)
+        self._look_at_pending()
+        return data
 
-        def on_readable(fd: int) -> None:
-            callback(fd)
-            if self._reader is not None and self._wire.has_pending:
-                self._hub.schedule_call_global(0, on_pending)
+    def _look_at_pending(self) -> None:
+        if self._reader is not None and not self._is_due and self._wire.has_pending:
+            self._is_due = True
+            self._hub.schedule_call_global(0, self._call_for_pending)
 
-        def on_pending() -> None:
-            if self._reader is not None:
-                on_readable(self._wire.fd)
-
-        if self._wire.has_pending:
-            self._hub.schedule_call_global(0, on_pending)
-        return on_readable
+    def _call_for_pending(self) -> None:
+        self._is_due = False
+        if self._reader is not None and self._wire.has_pending:
+            self._reader.cb(self._wire.fd)
 
     # Ending
 
@@ -97,6 +112,7 @@ class EventletChannel:
         self.unwatch_readable()
         self.unwatch_writable()
         self._wire.close()
+        self.receive = self._wire.receive  # not a method of this object's, which nobody but the collector could free
 
     # Scheduling
 
@@ -138,3 +154,7 @@ class EventletChannel:
         if self._thread_calls is None:
             raise RuntimeError("this channel takes no calls of other threads")
         return self._thread_calls.call(function, *args)
+
+
+def _ignore(_: int) -> None:
+    """For a listener that was removed."""

@@ -262,6 +262,20 @@ def test_stop_ends_a_connection_that_a_response_in_progress_keeps(log: Path) -> 
         assert served.process.wait(deadline(10)) == 0
 
 
+def test_stop_destroys_no_response_to_a_client_that_pipelines(log: Path) -> None:
+    """It can't know yet that the connection ends, and the kernel still has a part of the response."""
+    with serve(log, constants={"http.stream.LINGER_SECONDS": 60}) as served:
+        slow, controller = served.connect(receive_buffer=65536), served.connect()
+        slow.get(f"/big?whole=1&size={BIG}")
+        assert "connection" not in slow.head()[1]
+        assert controller.ask("/stop?drain=600").body == b"ok"
+        slow.take(BIG - 1_000_000)
+        served.wait_for_log("ACCESS GET /big")
+        slow.get("/")
+        slow.take(1_000_000)
+        assert slow.ends()
+
+
 def test_stop_kills_what_does_not_end(log: Path) -> None:
     with serve(log) as served:
         stuck, streaming, controller = (served.connect() for _ in range(3))
@@ -274,6 +288,18 @@ def test_stop_kills_what_does_not_end(log: Path) -> None:
         assert streaming.rest() == b"3\r\none\r\n"
         assert served.process.wait(deadline(10)) == 0
         assert "Traceback" not in served.log()
+
+
+def test_stop_makes_nothing_look_whole_that_is_not(log: Path) -> None:
+    """To HTTP/1.0, the end of the connection is that of the body."""
+    with serve(log) as served:
+        streaming, controller = served.connect(), served.connect()
+        streaming.send(b"GET /stream?until=never HTTP/1.0\r\n\r\n")
+        streaming.take_until(b"one")
+        assert controller.ask("/stop?drain=0.2").body == b"ok"
+        with pytest.raises(ConnectionResetError):
+            streaming.rest()
+        assert served.process.wait(deadline(10)) == 0
 
 
 def test_requests_that_have_arrived_are_answered(log: Path) -> None:

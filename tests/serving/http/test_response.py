@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -297,6 +298,16 @@ def test_large_response_to_a_slow_reader(query: str, served: Served) -> None:
         assert client.answer().body == b"x" * (5_000_000 if "whole" in query else 5_000_000 // 65536 * 65536)
 
 
+def test_what_comes_behind_the_last_request_destroys_no_response(served: Served) -> None:
+    """RFC 9112, section 9.6: a close with unread input is a reset. It may be a request of a client that pipelines."""
+    with served.connect() as client:
+        client.get("/big?whole&size=10000000", "Connection: close")
+        assert client.head()[0] == 200
+        client.send(b"GET / HTTP/1.1\r\n")
+        assert client.take(10_000_000) == b"x" * 10_000_000
+        assert client.ends()
+
+
 def test_close_is_called_when_the_client_vanishes(served: Served) -> None:
     closed = served.counts().get("closed big", 0)
     with served.connect(receive_buffer=4096) as client:
@@ -325,6 +336,19 @@ def test_client_that_does_not_read_is_dropped(tmp_path_factory: pytest.TempPathF
         assert "Traceback" not in server.log()
 
 
+def test_what_a_client_does_not_read_in_time_does_not_look_whole(tmp_path: Path) -> None:
+    """RFC 9112, section 8: the end of a body of unknown length is that of the connection."""
+    with (
+        serve(tmp_path / "log", constants={"http.stream.WRITE_TIMEOUT": 0.3}) as server,
+        server.connect(receive_buffer=4096) as client,
+    ):
+        client.send(b"GET /big?size=100000000 HTTP/1.0\r\n\r\n")
+        server.wait_for_count("closed big", 1)
+        wait_until(lambda: server.counts()["connections"] == 1)
+        with pytest.raises(ConnectionResetError):
+            client.rest()
+
+
 def test_no_traceback_for_clients_that_leave(served: Served) -> None:
     assert "Disconnected" not in served.log()
     assert "ConnectionReset" not in served.log()
@@ -335,6 +359,14 @@ def test_failure_of_a_response_that_ends_with_the_connection(served: Served) -> 
     """An orderly end would make half a response look whole (RFC 9112, section 8)."""
     with served.connect() as client:
         client.send(b"GET /raise-late HTTP/1.0\r\n\r\n")
+        with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+            client.rest()
+
+
+def test_failure_of_such_a_response_to_a_request_that_was_not_read(served: Served) -> None:
+    """Who lingers ends in an orderly way first."""
+    with served.connect() as client:
+        client.send(b"POST /raise-late HTTP/1.0\r\nContent-Length: 1000000\r\n\r\nx")
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
             client.rest()
 

@@ -99,6 +99,18 @@ def test_the_largest_of_too_many_bodies_gives_way(served: Served) -> None:
     assert (served.counts()["spooled"], served.counts()["spooled files"]) == (0, 0)
 
 
+def test_a_body_gives_way_once(served: Served) -> None:
+    """Its client may not have noticed yet, and would make room for any number of others."""
+    with served.connect() as one, served.connect() as two, served.connect() as three:
+        begin(one, "/read", b"x" * 180_000)
+        wait_until(lambda: served.counts()["spooled"] == 180_000)
+        begin(two, "/read", b"x" * 150_000)
+        wait_until(lambda: served.counts()["spooled"] == 150_000)
+        begin(three, "/read", b"x" * 160_000)
+        assert three.answer().status == 503
+        assert finish(two) == 200
+
+
 def test_the_newest_body_gives_way_if_it_is_the_largest(served: Served) -> None:
     with served.connect() as one, served.connect() as two:
         begin(one, "/read", b"x" * 140_000)

@@ -296,12 +296,11 @@ def _environ(directory: Path, settings: dict[str, Any]) -> dict[str, str]:
 
 def test_a_frozen_redis_holds_up_only_who_sends(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
-    with (
-        one.connect("/groups/room/?group=calm") as member,
-        one.connect("/common/echo/") as echo,
-        server.frozen(),
-    ):
+    with ExitStack() as stack:
+        member = stack.enter_context(one.connect("/groups/room/?group=calm"))
+        echo = stack.enter_context(one.connect("/common/echo/"))
         receive(member)
+        stack.enter_context(server.frozen())
         answers: list[int] = []
         sender = threading.Thread(target=lambda: answers.append(one.ask("/groups/says/?group=calm&message=x").status))
         began = time.monotonic()

@@ -410,7 +410,7 @@ def test_a_history_that_can_not_be_read_is_read_later(
             group.send("missed")
         if more:
             with pytest.raises(TimeoutError):
-                subscription.wait(0.5)
+                subscription.wait(deadline(0.5))
             group.send("after")
         expected = ["missed", "after"] if more else ["missed"]
         assert [subscription.wait(deadline(5)) for _ in expected] == expected

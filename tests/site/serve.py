@@ -6,7 +6,8 @@ from django_websocket.serving.patch import patch
 
 patch()
 
-import os  # noqa: E402  the patch comes first
+import importlib  # noqa: E402  the patch comes first
+import os  # noqa: E402
 
 import django  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -24,6 +25,9 @@ from . import running_server, settings  # noqa: E402
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.site.settings"
     django.setup()
+    for constant, value in settings.OPTIONS.get("constants", {}).items():
+        module, _, name = constant.rpartition(".")
+        setattr(importlib.import_module(f"django_websocket.{module}"), name, value)
     call_command("migrate", verbosity=0)
     connections.close_all()
     [listener] = bind_sockets(f"127.0.0.1:{settings.OPTIONS.get('port', 0)}")

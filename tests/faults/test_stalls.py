@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
+from tests.deadlines import wait_until
+
 from .peer import BINARY, CLOSE, PONG, TEXT, frame
 from .served import Served
 
@@ -89,13 +91,17 @@ def test_readers_of_a_fast_sender_stay(serving: Serving, stall: Stall) -> None:
         with stall(served):
             pass
         before = list(received)
-        time.sleep(0.5)
-        state = served.state()
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert state["websockets"] == len(readers), served.told("push")
-        assert all(after > count for after, count in zip(received, before, strict=True))
+
+        def all_go_on() -> bool:
+            return all(after > count for after, count in zip(received, before, strict=True))
+
+        try:
+            wait_until(all_go_on, 10, "each gets more")
+            assert served.state()["websockets"] == len(readers), served.told("push")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
 
 
 def test_a_head_that_arrives_meanwhile_is_answered(serving: Serving, stall: Stall) -> None:

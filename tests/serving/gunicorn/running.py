@@ -136,9 +136,9 @@ def gunicorn(
 
 
 @contextmanager
-def serving(directory: Path, *options: str, **more: Any) -> Iterator[Gunicorn]:
-    """The same, once it serves."""
-    with gunicorn(directory, *options, **more) as server:
+def serving(directory: Path, *options: str, workers: int = 1, **more: Any) -> Iterator[Gunicorn]:
+    """The same, once all workers have begun and one of them serves."""
+    with gunicorn(directory, *options, workers=workers, **more) as server:
 
         def serves() -> bool:
             assert server.process.poll() is None, server.log()
@@ -148,4 +148,5 @@ def serving(directory: Path, *options: str, **more: Any) -> Iterator[Gunicorn]:
                 return False
 
         wait_until(serves, 20, "gunicorn serves")
+        wait_until(lambda: len(server.workers()) == workers, 20, f"{workers} workers")
         yield server

@@ -78,11 +78,6 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
         late.sendall(head[:-2])
         for client in clients:
             echo(client)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        late.sendall(head[-2:])
-        received = late.recv(1000)
-        assert received.startswith(b"HTTP/1.1 101 ")
         closed: list[float] = []
 
         def wait(client: Any) -> None:
@@ -92,6 +87,11 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
         threads = [threading.Thread(target=wait, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        late.sendall(head[-2:])
+        received = late.recv(1000)
+        assert received.startswith(b"HTTP/1.1 101 ")
         for thread in threads:
             thread.join()
         assert len(closed) == 30

@@ -14,7 +14,8 @@ from websockets.sync.client import ClientConnection
 from tests.conftest import ROOT
 from tests.deadlines import deadline
 from tests.groups.redis_servers import Redis
-from tests.management.projects import RunningServer, environment, free_port, running
+from tests.management.projects import RunningServer, environment, running
+from tests.ports import free_port
 
 from .pages import Page
 from .projects import Project

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,15 +15,9 @@ from redis.cluster import RedisCluster
 
 from tests.conftest import find_program
 from tests.deadlines import wait_until
+from tests.ports import free_port
 
 __all__ = ["Cluster", "Redis", "redis_cluster", "redis_server"]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port if port < 50000 else free_port()  # a Cluster's nodes also use the port 10000 above
 
 
 def valkey() -> str:

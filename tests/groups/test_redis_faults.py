@@ -23,9 +23,10 @@ from django_websocket.groups.redis import RedisBackend, lines, presence
 from django_websocket.groups.redis.clients import Clients
 from django_websocket.signals import messages_lost
 from tests.deadlines import SCALE, deadline, wait_until
+from tests.ports import free_port
 
 from .recorder import Recorder
-from .redis_servers import Cluster, Redis, free_port, redis_cluster, redis_server
+from .redis_servers import Cluster, Redis, redis_cluster, redis_server
 
 KEPT = History(1000)
 TIMEOUT = 0.5 * SCALE

@@ -31,8 +31,9 @@ from django_websocket.serving.runserver.development import log_request
 from tests.browser import chromium
 from tests.deadlines import deadline, wait_until
 from tests.ends import send_until_ended
+from tests.ports import free_port
 
-from .projects import RunningServer, environment, free_port, running
+from .projects import RunningServer, environment, running
 
 MANAGE = [sys.executable, "manage.py", "runwsserver"]
 

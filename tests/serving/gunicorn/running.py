@@ -19,8 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import ROOT
 from tests.deadlines import deadline, wait_until
-from tests.groups.redis_servers import free_port
 from tests.over_tls import connect_over_tls
+from tests.ports import free_port
 
 DJANGO = "django.core.wsgi:get_wsgi_application()"
 WORKER = "django_websocket.serving.gunicorn.EventletWorker"

@@ -79,12 +79,12 @@ def test_two_workers(server: RunningServer) -> None:
         clients: dict[str, ClientConnection] = {}
 
         def are_two() -> bool:
-            client = server.connect("/chat/")
-            worker = str(client.recv(timeout=deadline(20)))
-            if worker in clients:
-                client.close()
-            else:
-                clients[worker] = stack.enter_context(client)
+            with ExitStack() as own:
+                client = own.enter_context(server.connect("/chat/"))
+                worker = str(client.recv(timeout=deadline(20)))
+                if worker not in clients:
+                    clients[worker] = client
+                    stack.push(own.pop_all())
             return len(clients) == 2
 
         wait_until(are_two, 20, "websockets in two workers")

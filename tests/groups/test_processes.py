@@ -19,6 +19,7 @@ from urllib.parse import quote
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from django_websocket.groups.log_out import LOG_OUTS
 from tests.conftest import ROOT
 from tests.deadlines import SCALE, deadline, wait_until
 from tests.site.running import Site, serve_site
@@ -234,8 +235,9 @@ def test_joining_since_a_position(sites: tuple[Site, Site]) -> None:
         assert [message["message"] for message in messages[:-1]] == [str(n) for n in range(151, 250)] + ["live"]
 
 
-def test_a_log_out_closes_the_sockets_of_all_processes(sites: tuple[Site, Site]) -> None:
+def test_a_log_out_closes_the_sockets_of_all_processes(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
+    server.wait_for_listeners(LOG_OUTS, 2)
     key = one.ask("/sessions/new_login/").body.decode()
     cookie = {"Cookie": f"sessionid={key}"}
     with (
@@ -253,6 +255,7 @@ def test_a_log_out_closes_the_sockets_of_all_processes(sites: tuple[Site, Site])
 
 def test_a_stream_ends_with_the_session_and_with_the_server(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
+    server.wait_for_listeners(LOG_OUTS, 2)
     key = one.ask("/sessions/new_login/").body.decode()
     cookie = {"Cookie": f"sessionid={key}"}
     with events(two, "/sessions/stream/?group=private", **cookie) as stream:

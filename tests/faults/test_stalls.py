@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
-from tests.deadlines import wait_until
+from tests.deadlines import deadline, wait_until
 
 from .peer import BINARY, CLOSE, PONG, TEXT, frame
 from .served import Served
@@ -23,8 +23,10 @@ pytestmark = pytest.mark.skipif(
 Serving = Callable[..., AbstractContextManager[Served]]
 Stall = Callable[[Served], AbstractContextManager[None]]
 
-TIMEOUT = 1.0
-STALL = 3.0
+TIMEOUT = deadline(1)
+"""Before the stall, nobody may have used it up."""
+STALL = 2 * TIMEOUT + 1
+"""Longer than a ping and the wait for its answer."""
 
 SETTINGS = {
     "WEBSOCKET_SEND_TIMEOUT": TIMEOUT,

@@ -20,6 +20,7 @@ from gunicorn import version_info as gunicorn_version
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
+from django_websocket.serving.process.server import IDLE_SECONDS
 from tests.certificates import authority, client_context, write_certificate
 from tests.deadlines import deadline, wait_until
 from tests.site.running import HANDSHAKE
@@ -121,7 +122,10 @@ def test_a_connection_that_was_just_accepted_is_served(tmp_path: Path) -> None:
 def test_a_connection_that_is_kept_gets_one_more_request_answered(tmp_path: Path) -> None:
     """A proxy may have sent it before it could know. The response says that it was the last."""
     request = b"GET /common/plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with serving(tmp_path) as server:
+    config = tmp_path / "patient.py"
+    patience = f"server.IDLE_SECONDS = {deadline(IDLE_SECONDS)}"  # which begins before we see that it has
+    config.write_text(f"from django_websocket.serving.process import server\n{patience}\n")
+    with serving(tmp_path, "-c", str(config)) as server:
         with socket.create_connection(("127.0.0.1", server.port), deadline(10)) as kept:
             kept.sendall(request)
             assert b"Connection: close" not in kept.recv(1000)

@@ -141,15 +141,24 @@ class Page:
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def wait_for(self, expression: str) -> None:
-        """Wait until a JavaScript expression is true, on this page or another."""
+        """Wait until a JavaScript expression is true, on this page or another.
+
+        It may raise meanwhile: what it looks at need not be there before the page has loaded.
+        """
+        raised: list[AssertionError] = []
 
         def is_true() -> bool:
+            raised.clear()
             try:
                 return bool(self.run(f"Boolean({expression})"))
-            except Navigated:
+            except AssertionError as error:
+                raised.append(error)
                 return False
 
-        wait_until(is_true, 20, expression)
+        try:
+            wait_until(is_true, 20, expression)
+        except AssertionError as error:
+            raise error from next(iter(raised), None)
 
 
 @contextmanager
@@ -157,6 +166,12 @@ def _attached(url: str, port: int) -> Iterator[Page]:
     """The tab whose DevTools are at ``url``, of a browser that listens on ``port``."""
     with connect(url, max_size=None, compression=None, proxy=None) as devtools:
         yield Page(devtools, port)
+
+
+def _tabs(port: int) -> list[str]:
+    """The addresses of all tabs' DevTools; of a browser that has just begun to listen, perhaps none."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=deadline(20)) as response:
+        return [target["webSocketDebuggerUrl"] for target in json.load(response) if target["type"] == "page"]
 
 
 @contextmanager
@@ -173,10 +188,10 @@ def chromium(program: str, *flags: str) -> Iterator[Page]:
         try:
             port_file = Path(profile, "DevToolsActivePort")
             wait_until(lambda: port_file.exists() and "\n" in port_file.read_text(), 30, "the browser's port")
-            port = port_file.read_text().split("\n")[0]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=deadline(20)) as response:
-                (url,) = (t["webSocketDebuggerUrl"] for t in json.load(response) if t["type"] == "page")
-            with _attached(url, int(port)) as page:
+            port = int(port_file.read_text().split("\n")[0])
+            wait_until(lambda: bool(_tabs(port)), 20, "the browser's first tab")
+            (url,) = _tabs(port)
+            with _attached(url, port) as page:
                 yield page
         finally:
             os.killpg(process.pid, signal.SIGKILL)

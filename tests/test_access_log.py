@@ -57,10 +57,10 @@ def logging_to(path: Path, formatter: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines_of(path: Path, number: int) -> list[str]:
-    """The lines of a log, once there are so many."""
+    """The whole lines of a log, once there are so many."""
 
     def lines() -> list[str]:
-        return path.read_text().splitlines() if path.exists() else []
+        return path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []
 
     wait_until(lambda: len(lines()) >= number, 10, f"{number} lines in {path.name}")
     return lines()

@@ -524,6 +524,7 @@ def test_a_client_that_takes_nothing_for_long_is_dropped(world: World) -> None:
     socket = Socket(world, send_timeout=0.2).start()
     ended = flood(socket, 8 * MEBIBYTE)
     world.run(0.5)
+    socket.run_until(lambda: bool(ended))
     assert [type(error) for error in ended] == [ConnectionResetError]
     assert isinstance(socket.connection.failure, TimeoutError)
     assert socket.closed == 1

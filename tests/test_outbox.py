@@ -155,7 +155,7 @@ def test_no_progress_is_a_failure_and_slow_progress_is_none(world: World) -> Non
                 taken += len(end.peer.receive(1_000_000))
         except BlockingIOError:
             pass
-        world.run(0.05)
+        world.run(timeout / 20)
     assert not end.failed
     assert not end.emptied
     until = end.channel.clock() + 10 * timeout

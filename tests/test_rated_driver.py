@@ -89,11 +89,13 @@ class Client:
 
 def test_over_every_channel_a_flood_is_taken_at_its_rate_and_nothing_is_lost(world: World) -> None:
     client = Client(world, "20/s")
+    start = client.channel.clock()
     client.send(b"".join(text(str(number)) for number in range(30)))
     run_until(world, lambda: len(client.taken) >= 20)
-    assert len(client.taken) == 20
-    assert client.driver.is_paused
-    start = client.channel.clock()
+    taken, is_paused = len(client.taken), client.driver.is_paused
+    # On a busy machine some more may be due by now.
+    assert taken <= 20 + 20 * (client.channel.clock() - start)
+    assert is_paused or taken == 30
     while len(client.taken) < 30:
         world.run(0.01)
         assert client.channel.clock() - start < deadline(10)

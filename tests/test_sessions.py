@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -405,6 +406,28 @@ def test_many_cost_few_queries(settings: Settings, watch: SessionWatch, monkeypa
     assert not any(socket.codes for socket in sockets)
 
 
+class Clock:
+    """Django's and the watch's; that of the file system goes on as ever."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        """Seconds by which the test has put it forward."""
+        self._began = time.time()
+
+    def set_saved(self, session: SessionBase, passed: float) -> None:
+        """Let the file of ``session`` be of that time."""
+        path: str = session._key_to_file()  # type: ignore[attr-defined]  # the file engine's
+        os.utime(path, (self._began + passed, self._began + passed))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock, now, monotonic = Clock(), timezone.now, time.monotonic
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(seconds=clock.passed))
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=lambda: monotonic() + clock.passed))
+    return clock
+
+
 class TestExpiry:
     @IN_DATABASE
     def test_of_a_row_is_what_the_row_says(self, watch: SessionWatch, settings: Settings) -> None:
@@ -419,53 +442,59 @@ class TestExpiry:
         assert socket.codes == [4401]
 
     @IN_FILES
-    def test_of_a_file_counts_from_its_saving(self, watch: SessionWatch, settings: Settings) -> None:
+    def test_of_a_file_counts_from_its_saving(self, watch: SessionWatch, settings: Settings, clock: Clock) -> None:
         session = new_session(settings)
         session.set_expiry(60)
         session.save()
-        path = Path(session._key_to_file())  # type: ignore[attr-defined]  # the file engine's
-        os.utime(path, (time.time() - 59, time.time() - 59))
+        clock.set_saved(session, -30)
         socket = open_socket(watch, settings, session)
+        clock.passed = 20
         watch.check()
         assert socket.codes == []
-        time.sleep(1.1)
+        clock.passed = 40
         watch.check()
         assert socket.codes == [4401]
 
     @IN_FILES
-    def test_of_a_file_begins_anew_when_it_is_saved(self, watch: SessionWatch, settings: Settings) -> None:
+    def test_of_a_file_begins_anew_when_it_is_saved(
+        self, watch: SessionWatch, settings: Settings, clock: Clock
+    ) -> None:
         session = new_session(settings)
-        session.set_expiry(1)
+        session.set_expiry(60)
         session.save()
         socket = open_socket(watch, settings, session)
-        time.sleep(0.6)
+        clock.passed = 40
         session.save()
-        time.sleep(0.6)
+        clock.set_saved(session, 40)
+        clock.passed = 80
         watch.check()
         assert socket.codes == []
-        time.sleep(0.6)
+        clock.passed = 120
         watch.check()
         assert socket.codes == [4401]
 
     @IN_FILES
-    def test_of_an_old_file_leaves_none_behind(self, watch: SessionWatch, settings: Settings, tmp_path: Path) -> None:
-        settings.SESSION_COOKIE_AGE = 1
+    def test_of_an_old_file_leaves_none_behind(
+        self, watch: SessionWatch, settings: Settings, tmp_path: Path, clock: Clock
+    ) -> None:
+        settings.SESSION_COOKIE_AGE = 60
         socket = open_socket(watch, settings, new_session(settings))
-        time.sleep(1.1)
+        clock.passed = 70
         watch.check()
         assert socket.codes == [4401]
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("settings", ["signed_cookies"], indirect=True)
-def test_a_cookie_counts_from_the_handshake(watch: SessionWatch, settings: Settings) -> None:
+def test_a_cookie_counts_from_the_handshake(watch: SessionWatch, settings: Settings, clock: Clock) -> None:
     session = new_session(settings)
-    session.set_expiry(1)
+    session.set_expiry(60)
     session.save()
     socket = open_socket(watch, settings, session)
+    clock.passed = 50
     watch.check()
     assert socket.codes == []
-    time.sleep(1.1)
+    clock.passed = 70
     watch.check()
     assert socket.codes == [4401]
 

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 from websockets.typing import Subprotocol
 
+from django_websocket.admission.watch import REVOCATIONS
 from tests.deadlines import deadline
 from tests.groups.redis_servers import redis_server
 from tests.site.fixtures import Serve
@@ -160,6 +161,7 @@ def test_a_revocation_closes_at_once_where_groups_go_over_redis(tmp_path: Path) 
         settings = {"WEBSOCKET_GROUPS": groups, "WEBSOCKET_SESSION_CHECK_INTERVAL": 3600}
         one = stack.enter_context(serve_site(tmp_path, settings=settings))
         two = stack.enter_context(serve_site(tmp_path, settings=settings))
+        server.wait_for_listeners(REVOCATIONS, 2)
         with connect(one, new_ticket(one)) as a, connect(two, new_ticket(one)) as b:
             assert receive(a) == receive(b) == "ann"
             assert one.ask("/tickets/revoke/").status == 200

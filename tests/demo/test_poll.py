@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from tests.browser import Page
-from tests.management.projects import free_port
+from tests.ports import free_port
 
 from .served import manage, serving, status_of_a_post
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.browser import Page
 from tests.groups.redis_servers import redis_server
-from tests.management.projects import RunningServer, free_port
+from tests.management.projects import RunningServer
+from tests.ports import free_port
 
 from .served import Section, manage, serving
 

@@ -10,17 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.deadlines import deadline
+from tests.ports import free_port
 
 __all__ = ["free_ports", "running"]
 
 
 def free_ports(count: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in listeners]
-    finally:
-        for listener in listeners:
-            listener.close()
+    return [free_port() for _ in range(count)]
 
 
 @contextmanager

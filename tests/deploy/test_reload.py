@@ -156,7 +156,9 @@ def test_a_reload_fails_no_request(server: Demo, fronts: list[Front], tmp_path: 
             done = regular.done
             wait_until(lambda regular=regular, done=done: regular.done > done + 3, 20, "it goes on")  # type: ignore[misc]
     assert [fault for regular in regulars for fault in regular.faults] == []
-    assert [one.ends for one in talkers] == [[1012]] * len(talkers)
+    # Who comes back at once may meet the other worker, which is told to leave a moment later.
+    assert all(one.ends for one in talkers)
+    assert {end for one in talkers for end in one.ends} == {1012}
     assert "Traceback" not in server.log()
 
 
@@ -180,7 +182,7 @@ def test_a_second_master_takes_over(tmp_path: Path) -> None:
         said, done = talker.said, visitor.done
         wait_until(lambda: talker.said > said + 3 and visitor.done > done + 3, 20, "it serves")
         assert visitor.faults == []
-        assert talker.ends == [1012]
+        assert set(talker.ends) == {1012}
 
 
 def end_orphan(pid: int) -> None:

@@ -12,9 +12,10 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from tests.conftest import ROOT
-from tests.deadlines import deadline
+from tests.deadlines import deadline, wait_until
 from tests.groups.redis_servers import Redis
-from tests.management.projects import RunningServer, environment, free_port, running
+from tests.management.projects import RunningServer, environment, running
+from tests.ports import free_port
 
 from .pages import Page
 from .projects import Project
@@ -76,11 +77,17 @@ def server(project: Project) -> Iterator[RunningServer]:
 def test_two_workers(server: RunningServer) -> None:
     with ExitStack() as stack:
         clients: dict[str, ClientConnection] = {}
-        for _ in range(200):
-            client = stack.enter_context(server.connect("/chat/"))
-            clients.setdefault(str(client.recv(timeout=deadline(20))), client)
-            if len(clients) == 2:
-                break
+
+        def are_two() -> bool:
+            with ExitStack() as own:
+                client = own.enter_context(server.connect("/chat/"))
+                worker = str(client.recv(timeout=deadline(20)))
+                if worker not in clients:
+                    clients[worker] = client
+                    stack.push(own.pop_all())
+            return len(clients) == 2
+
+        wait_until(are_two, 20, "websockets in two workers")
         one, other = clients.values()
         one.send("hello")
         assert other.recv(timeout=deadline(10)) == "hello"

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from tests.conftest import missing
 from tests.deadlines import deadline, wait_until
+from tests.ports import free_port
 
 __all__ = ["Postgres", "postgres"]
 
@@ -44,9 +44,7 @@ class Postgres:
             os.chown(directory, account.pw_uid, account.pw_gid)
             self._user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port: int = sock.getsockname()[1]
+        self.port = free_port()
         subprocess.run(
             [self._binaries / "initdb", "--no-sync", "-A", "trust", "-U", "django", "-D", directory / "data"],
             check=True,

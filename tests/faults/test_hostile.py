@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -275,15 +276,19 @@ def test_a_slow_reader_of_a_large_message_is_not_taken_for_dead(serving: Serving
     settings = {"WEBSOCKET_PING_INTERVAL": 0.5, "WEBSOCKET_PING_TIMEOUT": 0.5, "WEBSOCKET_SEND_TIMEOUT": 5}
     with serving(settings=settings) as served, served.open("/push/?size=8000000", receive_buffer=4096) as slow:
         start = time.monotonic()
+        over = threading.Event()
         taken = 0
 
         def read() -> None:
             nonlocal taken
-            while time.monotonic() - start < 3:
+            while not over.wait(0.02):
                 taken += len(slow.sock.recv(20_000))
-                time.sleep(0.02)
 
         with background(read):
-            pass
+            try:
+                wait_until(lambda: time.monotonic() > start + 3)
+                # While it reads: once it has stopped, it has but a second.
+                assert served.state()["websockets"] == 1
+            finally:
+                over.set()
         assert taken > 0
-        assert served.state()["websockets"] == 1

@@ -20,7 +20,8 @@ from django_websocket.groups.position import START
 from django_websocket.groups.redis import RedisBackend
 from tests.deadlines import deadline, wait_until
 from tests.groups.recorder import Recorder
-from tests.groups.redis_servers import Redis, free_port, redis_server
+from tests.groups.redis_servers import Redis, redis_server
+from tests.ports import free_port
 from tests.site.running import serve_site
 
 from .reconnecting import crowd

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
+from tests.deadlines import deadline, wait_until
+
 from .peer import BINARY, CLOSE, PONG, TEXT, frame
 from .served import Served
 
@@ -21,8 +23,10 @@ pytestmark = pytest.mark.skipif(
 Serving = Callable[..., AbstractContextManager[Served]]
 Stall = Callable[[Served], AbstractContextManager[None]]
 
-TIMEOUT = 1.0
-STALL = 3.0
+TIMEOUT = deadline(1)
+"""Before the stall, nobody may have used it up."""
+STALL = 2 * TIMEOUT + 1
+"""Longer than a ping and the wait for its answer."""
 
 SETTINGS = {
     "WEBSOCKET_SEND_TIMEOUT": TIMEOUT,
@@ -89,13 +93,17 @@ def test_readers_of_a_fast_sender_stay(serving: Serving, stall: Stall) -> None:
         with stall(served):
             pass
         before = list(received)
-        time.sleep(0.5)
-        state = served.state()
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert state["websockets"] == len(readers), served.told("push")
-        assert all(after > count for after, count in zip(received, before, strict=True))
+
+        def all_go_on() -> bool:
+            return all(after > count for after, count in zip(received, before, strict=True))
+
+        try:
+            wait_until(all_go_on, 10, "each gets more")
+            assert served.state()["websockets"] == len(readers), served.told("push")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
 
 
 def test_a_head_that_arrives_meanwhile_is_answered(serving: Serving, stall: Stall) -> None:

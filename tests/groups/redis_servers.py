@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,17 +13,12 @@ from typing import Any
 import redis
 from redis.cluster import RedisCluster
 
+from django_websocket.groups.config import GroupsConfig
 from tests.conftest import find_program
 from tests.deadlines import wait_until
+from tests.ports import free_port
 
 __all__ = ["Cluster", "Redis", "redis_cluster", "redis_server"]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port if port < 50000 else free_port()  # a Cluster's nodes also use the port 10000 above
 
 
 def valkey() -> str:
@@ -75,6 +69,12 @@ class Redis:
     def client(self) -> Any:
         """A client to look at it with."""
         return redis.Redis(port=self.port, socket_timeout=10)
+
+    def wait_for_listeners(self, name: str, number: int) -> None:
+        """Wait until ``number`` processes get what is told under ``name``: they do so soon after they begin."""
+        channel = f"{GroupsConfig.of({}).prefix}:{{{name}}}:c"
+        with self.client() as client:
+            wait_until(lambda: client.pubsub_numsub(channel)[0][1] == number, 10, f"{number} listen for {name}")
 
     def kill(self) -> None:
         """End it at once; what it knows is lost."""

@@ -84,6 +84,8 @@ def start(make: Callable[[], Backend]) -> Iterator[Start]:
     for process in started:
         process.received.groups.clear()
         process.backend.close()
+    # They count their commands for the whole process, in which the next test may count its own.
+    wait_until(lambda: not any(thread.name.startswith("groups") for thread in threading.enumerate()), 10, "threads end")
 
 
 @pytest.fixture(autouse=True)

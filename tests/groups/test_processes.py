@@ -19,6 +19,7 @@ from urllib.parse import quote
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from django_websocket.groups.log_out import LOG_OUTS
 from tests.conftest import ROOT
 from tests.deadlines import SCALE, deadline, wait_until
 from tests.site.running import Site, serve_site
@@ -234,8 +235,9 @@ def test_joining_since_a_position(sites: tuple[Site, Site]) -> None:
         assert [message["message"] for message in messages[:-1]] == [str(n) for n in range(151, 250)] + ["live"]
 
 
-def test_a_log_out_closes_the_sockets_of_all_processes(sites: tuple[Site, Site]) -> None:
+def test_a_log_out_closes_the_sockets_of_all_processes(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
+    server.wait_for_listeners(LOG_OUTS, 2)
     key = one.ask("/sessions/new_login/").body.decode()
     cookie = {"Cookie": f"sessionid={key}"}
     with (
@@ -253,6 +255,7 @@ def test_a_log_out_closes_the_sockets_of_all_processes(sites: tuple[Site, Site])
 
 def test_a_stream_ends_with_the_session_and_with_the_server(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
+    server.wait_for_listeners(LOG_OUTS, 2)
     key = one.ask("/sessions/new_login/").body.decode()
     cookie = {"Cookie": f"sessionid={key}"}
     with events(two, "/sessions/stream/?group=private", **cookie) as stream:
@@ -296,12 +299,11 @@ def _environ(directory: Path, settings: dict[str, Any]) -> dict[str, str]:
 
 def test_a_frozen_redis_holds_up_only_who_sends(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
-    with (
-        one.connect("/groups/room/?group=calm") as member,
-        one.connect("/common/echo/") as echo,
-        server.frozen(),
-    ):
+    with ExitStack() as stack:
+        member = stack.enter_context(one.connect("/groups/room/?group=calm"))
+        echo = stack.enter_context(one.connect("/common/echo/"))
         receive(member)
+        stack.enter_context(server.frozen())
         answers: list[int] = []
         sender = threading.Thread(target=lambda: answers.append(one.ask("/groups/says/?group=calm&message=x").status))
         began = time.monotonic()

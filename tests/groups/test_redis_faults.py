@@ -24,9 +24,10 @@ from django_websocket.groups.redis import RedisBackend, lines, presence
 from django_websocket.groups.redis.clients import Clients
 from django_websocket.signals import messages_lost
 from tests.deadlines import SCALE, deadline, wait_until
+from tests.ports import free_port
 
 from .recorder import Recorder
-from .redis_servers import Cluster, Redis, free_port, redis_cluster, redis_server
+from .redis_servers import Cluster, Redis, redis_cluster, redis_server
 
 KEPT = History(1000)
 TIMEOUT = 0.5 * SCALE
@@ -431,7 +432,7 @@ def test_a_history_that_can_not_be_read_is_read_later(
             group.send("missed")
         if more:
             with pytest.raises(TimeoutError):
-                subscription.wait(0.5)
+                subscription.wait(deadline(0.5))
             group.send("after")
         expected = ["missed", "after"] if more else ["missed"]
         assert [subscription.wait(deadline(5)) for _ in expected] == expected

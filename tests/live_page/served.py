@@ -35,8 +35,8 @@ class Town:
         self._log = log
 
     def records(self) -> list[dict[str, Any]]:
-        """What was logged."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """What was logged, as far as its lines are whole."""
+        return [json.loads(line) for line in self._log.read_text().rpartition("\n")[0].splitlines()]
 
     def logged(self) -> list[str]:
         """The messages."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -70,13 +69,6 @@ def start_project(directory: Path) -> Path:
     (directory / "mysite" / "views.py").write_text(VIEWS)
     (directory / "mysite" / "urls.py").write_text(URLS)
     return directory
-
-
-def free_port() -> int:
-    """A port that was free just now, for what must keep its port over a restart."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RunningServer:

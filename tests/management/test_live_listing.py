@@ -17,13 +17,14 @@ from django_websocket.live_page.inquiry import Page
 from django_websocket.live_page.query import LIMIT, Query
 from django_websocket.management import live_listing
 from tests.conftest import ROOT
-from tests.deadlines import deadline
+from tests.deadlines import deadline, wait_until
 from tests.live_page.served import Town, town
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with town(tmp_path_factory.mktemp("town")) as served:
+        wait_until(lambda: len(ask(served)) == 2, 60, "both workers answer")
         yield served
 
 

@@ -31,8 +31,9 @@ from django_websocket.serving.runserver.development import log_request
 from tests.browser import chromium
 from tests.deadlines import deadline, wait_until
 from tests.ends import send_until_ended
+from tests.ports import free_port
 
-from .projects import RunningServer, environment, free_port, running
+from .projects import RunningServer, environment, running
 
 MANAGE = [sys.executable, "manage.py", "runwsserver"]
 
@@ -107,8 +108,8 @@ class TestClients:
             for message in ("ONE", "TWO"):
                 client.send(message)
                 client.recv(timeout=deadline(10))
-        server.wait_for('"WEBSOCKET /lower-case/?logged" 1000 0.')
-        assert "s 2 in 2 out" in server.output
+        line = re.compile(r'"WEBSOCKET /lower-case/\?logged" 1000 \d+\.\ds 2 in 2 out$', re.MULTILINE)
+        wait_until(lambda: line.search(server.output) is not None, what="the line of a websocket")
 
     def test_log_of_what_was_cut_off(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level("INFO", "django.server"):

@@ -17,9 +17,10 @@ from django_websocket.serving.runserver import workers
 from tests.certificates import client_context, write_certificate
 from tests.deadlines import deadline, wait_until
 from tests.over_tls import connect_over_tls
+from tests.ports import free_port
 from tests.site.running import RawSocket
 
-from .projects import free_port, running
+from .projects import running
 
 MANAGE = [sys.executable, "manage.py", "runwsserver"]
 

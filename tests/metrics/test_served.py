@@ -12,7 +12,7 @@ import pytest
 
 from django_websocket.metrics.declarations import DECLARATIONS, Kind
 from tests.deadlines import deadline, wait_until
-from tests.groups.redis_servers import free_port
+from tests.ports import free_port
 from tests.serving.gunicorn.running import Gunicorn, serving
 from tests.site.running import RawSocket, Site, serve_site
 

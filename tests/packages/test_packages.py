@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 
 from tests.conftest import find_program, missing
 from tests.deadlines import deadline, wait_until
-from tests.management.projects import free_port, running
+from tests.management.projects import running
+from tests.ports import free_port
 
 from .packages import PACKAGES, installed_version
 from .project import Visitor, visit

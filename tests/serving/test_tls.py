@@ -38,8 +38,8 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def secure(certificate: Path, tmp_path: Path) -> Iterator[Served]:
-    """A server whose clients have two seconds for handshake and request."""
-    with serve(tmp_path / "log", certificate=str(certificate), request_timeout=2) as served:
+    """A server whose clients have two seconds for handshake and request, or longer on a slow machine."""
+    with serve(tmp_path / "log", certificate=str(certificate), request_timeout=deadline(2)) as served:
         yield served
 
 
@@ -350,7 +350,9 @@ def test_key_updates(secure: Served) -> None:
         process.stdin.flush()
         output = b""
         while b"KEYUPDATE" not in output:
-            output += os.read(process.stdout.fileno(), 65536)
+            data = os.read(process.stdout.fileno(), 65536)
+            assert data, output
+            output += data
         process.stdin.write(b"GET / HTTP/1.0\r\n\r\n")
         process.stdin.flush()
         while b"\r\n\r\nok" not in output:

@@ -241,11 +241,15 @@ class Site:
 
     def take_log(self, level: str = "ERROR") -> list[dict[str, Any]]:
         """The records of ``level`` that were logged since the last call."""
-        with self._log.open() as log:
+        return [record for record in self.take_records() if record["level"] == level]
+
+    def take_records(self) -> list[dict[str, Any]]:
+        """All records that were logged since the last call. One that is being written is left for the next."""
+        with self._log.open("rb") as log:
             log.seek(self._log_position)
-            records = [json.loads(line) for line in log if line.endswith("\n")]
-            self._log_position = log.tell()
-        return [record for record in records if record["level"] == level]
+            written, end, _ = log.read().rpartition(b"\n")
+        self._log_position += len(written + end)
+        return [json.loads(line) for line in written.splitlines()]
 
     def wait_for_error(self) -> dict[str, Any]:
         """The one error that is logged, or soon will be."""

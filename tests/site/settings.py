@@ -10,7 +10,7 @@ from . import MIDDLEWARE
 
 OPTIONS: dict[str, Any] = json.loads(os.environ["TEST_SITE"])
 """``directory``: for the database and the log; ``websocket_middleware``, ``async_middleware``, ``atomic_requests``:
-bool; ``more_middleware``, ``conn_max_age``, ``port``, ``settings``."""
+bool; ``more_middleware``, ``conn_max_age``, ``port``, ``settings``; ``constants``: of the package, by their names."""
 
 SECRET_KEY = "for tests only"
 DEBUG = False

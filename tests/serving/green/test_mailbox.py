@@ -20,8 +20,9 @@ from tests.deadlines import deadline
 def mailbox() -> Iterator[Mailbox]:
     mailbox = Mailbox()
     yield mailbox
+    reader, _ = mailbox.descriptors
     mailbox.close()
-    assert not eventlet.hubs.get_hub().listeners["read"]
+    assert reader not in eventlet.hubs.get_hub().listeners["read"]
 
 
 def wait_for(event: eventlet.Event) -> object:

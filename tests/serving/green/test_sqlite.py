@@ -24,7 +24,7 @@ STILL = 1.0
 
 WRITER = """
 import sqlite3, sys, time
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=float(sys.argv[3]))
 for number in range(int(sys.argv[2])):
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("INSERT INTO auth_group (name) VALUES (?)", (f"process {number}",))
@@ -56,8 +56,10 @@ def locked(database: Path) -> Iterator[None]:
 @pytest.mark.parametrize("others", [0, 10])
 def test_many_writers(journal_mode: str, others: int, tmp_path: Path, record_property: Any) -> None:
     """Each transaction waits for 50 ms in its middle. With ``others``, another process writes as much, too."""
-    with serve_project(tmp_path, journal_mode) as (served, database), longest_gap(served) as gaps:
-        with subprocess.Popen([sys.executable, "-c", WRITER, database, str(others)]) as process:
+    # Django's own time-out, 5 s, may not be enough for the last of them on a slow machine.
+    options = {"timeout": deadline(20)}
+    with serve_project(tmp_path, journal_mode, **options) as (served, database), longest_gap(served) as gaps:
+        with subprocess.Popen([sys.executable, "-c", WRITER, database, str(others), str(deadline(20))]) as process:
             answers = all_at_once([partial(write, served, f"view-{number}") for number in range(40)])
             assert process.wait(deadline(30)) == 0
         assert [status for status, _ in answers] == [200] * 40, answers

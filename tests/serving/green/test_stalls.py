@@ -12,6 +12,7 @@ import pytest
 from django_websocket.serving.green import stalls
 from django_websocket.serving.green.stalls import GRACE, LONGEST_TURN, WAITING, StallMeter, meter_of
 from django_websocket.serving.patch import eventlet
+from tests.deadlines import deadline
 
 STALL = 20.0
 
@@ -259,9 +260,9 @@ def test_the_real_hub_is_measured() -> None:
         assert not fired
         assert meter.stalled() > LONGEST_TURN / 2
         eventlet.sleep(0)
-        eventlet.sleep(GRACE + 0.1)
-        eventlet.sleep(0.1)
+        with eventlet.Timeout(GRACE + deadline(10)):
+            while not fired:
+                eventlet.sleep(0.01)
     hub.remove(listener)
     os.close(reader)
     os.close(writer)
-    assert fired

@@ -19,8 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.conftest import ROOT
 from tests.deadlines import deadline, wait_until
-from tests.groups.redis_servers import free_port
 from tests.over_tls import connect_over_tls
+from tests.ports import free_port
 
 DJANGO = "django.core.wsgi:get_wsgi_application()"
 WORKER = "django_websocket.serving.gunicorn.EventletWorker"
@@ -136,9 +136,9 @@ def gunicorn(
 
 
 @contextmanager
-def serving(directory: Path, *options: str, **more: Any) -> Iterator[Gunicorn]:
-    """The same, once it serves."""
-    with gunicorn(directory, *options, **more) as server:
+def serving(directory: Path, *options: str, workers: int = 1, **more: Any) -> Iterator[Gunicorn]:
+    """The same, once all workers have begun and one of them serves."""
+    with gunicorn(directory, *options, workers=workers, **more) as server:
 
         def serves() -> bool:
             assert server.process.poll() is None, server.log()
@@ -148,4 +148,5 @@ def serving(directory: Path, *options: str, **more: Any) -> Iterator[Gunicorn]:
                 return False
 
         wait_until(serves, 20, "gunicorn serves")
+        wait_until(lambda: len(server.workers()) == workers, 20, f"{workers} workers")
         yield server

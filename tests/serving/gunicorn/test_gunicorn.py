@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
 from django_websocket.serving.gunicorn import EventletWorker
+from django_websocket.serving.process.server import IDLE_SECONDS
 from tests.certificates import authority, client_context, write_certificate
 from tests.deadlines import deadline, wait_until
 from tests.site.running import HANDSHAKE
@@ -81,11 +82,6 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
         late.sendall(head[:-2])
         for client in clients:
             echo(client)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        late.sendall(head[-2:])
-        received = late.recv(1000)
-        assert received.startswith(b"HTTP/1.1 101 ")
         closed: list[float] = []
 
         def wait(client: Any) -> None:
@@ -95,6 +91,11 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
         threads = [threading.Thread(target=wait, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        late.sendall(head[-2:])
+        received = late.recv(1000)
+        assert received.startswith(b"HTTP/1.1 101 ")
         for thread in threads:
             thread.join()
         assert len(closed) == 30
@@ -144,7 +145,10 @@ def test_a_connection_that_was_just_accepted_is_served(tmp_path: Path) -> None:
 def test_a_connection_that_is_kept_gets_one_more_request_answered(tmp_path: Path) -> None:
     """A proxy may have sent it before it could know. The response says that it was the last."""
     request = b"GET /common/plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with serving(tmp_path) as server:
+    config = tmp_path / "patient.py"
+    patience = f"server.IDLE_SECONDS = {deadline(IDLE_SECONDS)}"  # which begins before we see that it has
+    config.write_text(f"from django_websocket.serving.process import server\n{patience}\n")
+    with serving(tmp_path, "-c", str(config)) as server:
         with socket.create_connection(("127.0.0.1", server.port), deadline(10)) as kept:
             kept.sendall(request)
             assert b"Connection: close" not in kept.recv(1000)
@@ -203,12 +207,13 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_blocked_worker_is_replaced_and_the_log_says_where_it_was(tmp_path: Path) -> None:
-    with serving(tmp_path, "--timeout", "4") as server:
+    seconds = round(deadline(4))  # which its boot may take, too
+    with serving(tmp_path, "--timeout", str(seconds)) as server:
         before = server.workers()
         with pytest.raises(OSError):  # noqa: PT011  the connection ends somehow
             server.get("/common/spin/?seconds=30")
         server.wait_logged("in spin")
-        assert "was blocked for 4 seconds, at:" in server.log()
+        assert f"was blocked for {seconds} seconds, at:" in server.log()
         wait_until(lambda: bool(server.workers() - before) and not server.workers() & before, 10, "another worker")
         wait_until(lambda: _answers(server), 10, "it serves")
 

@@ -178,7 +178,8 @@ class Served:
         wait_until(lambda: self.counts().get(name, 0) >= value, 10, f"{name} >= {value}")
 
     def log(self) -> str:
-        return self._log.read_text()
+        """Its whole lines: one may be written in pieces."""
+        return "".join(self._log.read_text().rpartition("\n")[:2])
 
     def log_lines(self, part: str) -> list[str]:
         return [line for line in self.log().splitlines() if part in line]

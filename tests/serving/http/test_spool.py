@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deadlines import wait_until
+from tests.deadlines import deadline, wait_until
 
 from .client import Client, Served, serve
 
@@ -25,7 +25,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     log = tmp_path_factory.mktemp("served") / "log"
-    with serve(log, spooled=str(directory), request_timeout=1, constants=LIMITS) as running:
+    with serve(log, spooled=str(directory), request_timeout=deadline(1), constants=LIMITS) as running:
         yield running
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from django_websocket.groups.config import GroupsConfig
 from django_websocket.groups.redis import counts as module
+from django_websocket.groups.redis.clients import Call
 from django_websocket.groups.redis.counts import RedisCounts
 from django_websocket.groups.redis.scripts import Keys
 from tests.deadlines import deadline, wait_until
@@ -112,6 +113,22 @@ def test_who_was_taken_for_dead_records_everything_again(server: Redis) -> None:
         assert one.count(4) == 0
         client.flushall()
         soon(lambda: two.count(1) == 4)
+
+
+def test_who_begins_while_another_asks_is_not_taken_for_dead(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    with processes(server.url) as (one, two):
+        call_all = two.counts._clients.call_all
+
+        def call_all_slowly(calls: Sequence[Call]) -> list[Any]:
+            """What another process does may come between any two."""
+            monkeypatch.setattr(two.counts._clients, "call_all", call_all)
+            found = call_all(calls[:1])
+            assert one.count(4) == 0
+            return found + call_all(calls[1:])
+
+        monkeypatch.setattr(two.counts._clients, "call_all", call_all_slowly)
+        assert two.count(1) == 4
+        assert two.count(2) == 4
 
 
 def test_many_at_once_share_round_trips_and_are_counted_exactly(server: Redis) -> None:

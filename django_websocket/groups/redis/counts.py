@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 from ...exceptions import GroupsUnavailable
 from ..config import GroupsConfig
@@ -146,31 +145,39 @@ class RedisCounts:
             self._name = f"{process_id()}.{next(_numbers)}"
             self._next_refresh = 0.0
             self._is_recording = True
+            self._clients.call(*self._live_on())  # before there is a number, or it might be taken for one of the dead
         if now >= self._next_refresh:
             changed.update(self._own)
             self._next_refresh = now + REFRESH_SECONDS
         for question in questions:
             changed.update(question.keys)
         keys = list(changed)
-        lease = int(LEASE_SECONDS * 1000)
-        calls: list[Call] = [(COUNTING, [self._keys.counting], [self._name, lease, *self._old_names])]
         lifetime = int(3 * REFRESH_SECONDS * 1000)
+        calls = [live_on := self._live_on()]
         # Their numbers are read now: no later one can be recorded before these.
         calls += [(SET_COUNT, [self._keys.number(key)], [self._name, self._own.get(key, 0), lifetime]) for key in keys]
         [(was_known, alive), *found] = self._clients.call_all(calls)
+        numbers = {key: dict(zip(flat[::2], flat[1::2], strict=True)) for key, flat in zip(keys, found, strict=True)}
+        if not all(set(alive).issuperset(each) for each in numbers.values()):
+            # Some have died, or have begun since. What the latter have recorded must stay: they do so only once.
+            _, alive = self._clients.call(*live_on)
         self._old_names.clear()
-        others = {key: self._count_others(key, flat, alive) for key, flat in zip(keys, found, strict=True)}
+        others = {key: self._count_others(key, each, alive) for key, each in numbers.items()}
         for question in questions:
             question.answer = [others[key] for key in question.keys]
         if not was_known:
-            self._next_refresh = self._next_beat = 0.0  # others took it for dead, or it has just begun
+            # Others took it for dead, and may be about to remove what it has recorded.
+            self._is_recording = False
+            self._next_beat = 0.0
         if self._is_failing and self._is_recording:
             self._is_failing = False
             logger.warning("Limits count the websockets of all processes again")
 
-    def _count_others(self, key: str, flat: list[Any], alive: list[bytes]) -> int:
+    def _live_on(self) -> Call:
+        return COUNTING, [self._keys.counting], [self._name, int(LEASE_SECONDS * 1000), *self._old_names]
+
+    def _count_others(self, key: str, numbers: Mapping[bytes, bytes], alive: Sequence[bytes]) -> int:
         """How many other processes have, of those that are alive; what the dead have left is removed."""
-        numbers = dict(zip(flat[::2], flat[1::2], strict=True))
         own = self._name.encode()
         dead = [process for process in numbers if process not in alive and process != own]
         if dead:

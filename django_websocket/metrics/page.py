@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ..background import background
@@ -63,8 +64,19 @@ def _registry() -> CollectorRegistry:
     sharing.answer(question)
     sharing.wait(question)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
+    _Collector(registry)  # type: ignore[no-untyped-call]  # it has no types
     return registry
+
+
+class _Collector(MultiProcessCollector):
+    def collect(self) -> Iterable[Metric]:
+        """Add up the files of all processes, as prometheus-client does, but for those that a process is just making.
+
+        They are empty for a moment, which prometheus-client takes for an error.
+        """
+        assert sharing is not None
+        metrics: Iterable[Metric] = self.merge(sharing.files())  # type: ignore[no-untyped-call]  # it has no types
+        return metrics
 
 
 figures.listen()

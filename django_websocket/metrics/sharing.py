@@ -86,6 +86,17 @@ class Sharing:
                 pass  # it has left
         return False
 
+    def files(self) -> list[str]:
+        """Those that have figures."""
+        found = []
+        for path in self._directory.glob("*.db"):
+            try:
+                if path.stat().st_size:
+                    found.append(str(path))
+            except FileNotFoundError:
+                pass  # its process has left
+        return found
+
     def forget_dead(self) -> None:
         """Remove what processes have left that were killed: their gauges would count for ever."""
         for name in os.listdir(self._directory):

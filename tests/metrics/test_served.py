@@ -145,10 +145,11 @@ def four(tmp_path: Path, own_port: int, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield server
 
 
-def test_four_workers_and_what_those_left_that_have_gone(four: Gunicorn, own_port: int) -> None:
+def test_four_workers_and_what_those_left_that_have_gone(four: Gunicorn, own_port: int, tmp_path: Path) -> None:
     def scrape() -> Scraped:
         return scrape_port(own_port)
 
+    (tmp_path / "shared" / "counter_0.db").touch()  # as a process makes it that has just begun
     with load(four.port) as members:
         wait_until_right(scrape)
         assert wait_until_right(lambda: scrape_port(four.port, "/metrics/")).sum("processes") == 4

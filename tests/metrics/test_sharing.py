@@ -84,3 +84,11 @@ def test_what_dead_processes_left(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     Sharing(tmp_path).forget_dead()
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
+
+
+def test_files_without_figures(tmp_path: Path) -> None:
+    (tmp_path / "counter_1.db").write_bytes(b"\0" * 8)
+    (tmp_path / "counter_2.db").touch()
+    (tmp_path / "gauge_livesum_3.db").symlink_to(tmp_path / "gone")
+    (tmp_path / "other").write_bytes(b"x")
+    assert Sharing(tmp_path).files() == [str(tmp_path / "counter_1.db")]

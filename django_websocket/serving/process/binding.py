@@ -14,13 +14,10 @@ if TYPE_CHECKING:
 else:
     socket = eventlet.patcher.original("socket")
 
-__all__ = ["SocketFile", "bind_sockets", "describe", "inherited_sockets"]
+__all__ = ["SocketFile", "bind_sockets", "describe"]
 
 BACKLOG = 2048
 """Connections that the kernel queues until they are accepted; it caps this at net.core.somaxconn."""
-
-SYSTEMD_FIRST_FD = 3
-"""SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
 
 def bind_sockets(
@@ -43,18 +40,6 @@ def bind_sockets(
             listener.close()
         raise
     return bound
-
-
-def inherited_sockets() -> list[socket.socket]:
-    """Return the listening sockets that systemd passed to this process (sd_listen_fds(3)), an empty list if none.
-
-    Removes the environment variables that announce them, so that child processes don't claim them too.
-    """
-    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
-    os.environ.pop("LISTEN_FDNAMES", None)
-    if pid != str(os.getpid()) or not count.isdigit():
-        return []
-    return [_adopt(fd) for fd in range(SYSTEMD_FIRST_FD, SYSTEMD_FIRST_FD + int(count))]
 
 
 def describe(listener: socket.socket) -> str:

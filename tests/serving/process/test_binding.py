@@ -6,14 +6,12 @@ import errno
 import os
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from django_websocket.serving.process.binding import SocketFile, bind_sockets, describe, inherited_sockets
+from django_websocket.serving.process.binding import SocketFile, bind_sockets, describe
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0", ":0", "[::1]:0"])
@@ -149,28 +147,3 @@ def test_descriptor_that_does_not_listen() -> None:
         with pytest.raises(OSError, match="not a listening socket"):
             bind_sockets(f"fd://{idle.fileno()}")
         idle.getsockname()  # was not closed
-
-
-def test_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = (
-        "import os; os.environ['LISTEN_PID'] = str(os.getpid());"
-        "from django_websocket.serving.process.binding import describe, inherited_sockets;"
-        "print([describe(s) for s in inherited_sockets()], inherited_sockets(), 'LISTEN_FDS' in os.environ)"
-    )
-    starter = (
-        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.executable, [sys.executable, '-c', sys.argv[2]])"
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        ran = subprocess.run(
-            [sys.executable, "-c", starter, str(listener.fileno()), program],
-            pass_fds=[listener.fileno()],
-            env={**os.environ, "LISTEN_FDS": "1"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    assert ran.stdout == f"['127.0.0.1:{port}'] [] False\n"
-    monkeypatch.setenv("LISTEN_PID", "1")
-    monkeypatch.setenv("LISTEN_FDS", "1")
-    assert inherited_sockets() == []  # they are another process's

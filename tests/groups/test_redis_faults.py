@@ -143,6 +143,31 @@ def test_a_frozen_server(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None
         backend.subscribe("another")
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["before it asks", "while it waits for the answer"])
+def test_who_stood_still_asks_before_it_judges(
+    server: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: bool
+) -> None:
+    """It has heard nothing for longer than it waits for an answer, which Redis may have had no time to give."""
+    monkeypatch.setattr(lines, "HEALTH_SECONDS", 0.1)
+    wait = lines._wait_readable
+    stood = threading.Event()
+
+    def wait_or_stand_still(descriptors: list[int], seconds: float) -> list[int]:
+        if stood.is_set() or (seconds > 0.1) != asked:
+            return wait(descriptors, seconds)
+        time.sleep(max(seconds, 0) + TIMEOUT + 0.5)
+        stood.set()
+        return []
+
+    with process(server.url) as (backend, recorder):
+        backend.subscribe("room")
+        monkeypatch.setattr(lines, "_wait_readable", wait_or_stand_still)
+        wait_until(stood.is_set, 20, "it stood still")
+        arrives(backend, recorder, "after")
+        assert recorder.interruptions == []
+    assert [record for record in caplog.records if record.module == "lines"] == []
+
+
 def test_who_came_and_went_while_redis_was_away(server: Redis) -> None:
     """Nothing of it was kept: what is recorded is compared with what is."""
     ann, bob = {"name": "ann"}, {"name": "bob"}

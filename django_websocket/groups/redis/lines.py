@@ -32,6 +32,10 @@ logger = logging.getLogger("django_websocket")
 HEALTH_SECONDS = 5.0
 """Seconds of silence after which the line asks whether the server is still there."""
 
+STANDSTILL = 0.25
+"""Seconds too late by which the line is woken when this process, or the whole machine, stood still. Then no answer in
+time means nothing, and it asks again."""
+
 FIRST_PAUSE = 0.1
 """Seconds at most until the first attempt to connect again; random, so that not all processes come at once."""
 
@@ -244,19 +248,19 @@ class Line:
             self._to_subscribe = dict.fromkeys(self._channels)
             self._must_ping = True  # the answer tells that all is well again
         silent_since = time.monotonic()
-        is_doubtful = False
+        asked_at: float | None = None
         while not self._is_closed:
             self._send(sock)
-            now = time.monotonic()
-            left = silent_since + HEALTH_SECONDS + (self._timeout if is_doubtful else 0) - now
-            if left <= 0:
-                if is_doubtful:
-                    raise TimeoutError(f"no answer for {self._timeout} seconds")
-                is_doubtful = self._must_ping = True
-                continue
-            ready = _wait_readable([sock.fileno(), self._wake_reader], left)
+            end = silent_since + HEALTH_SECONDS if asked_at is None else asked_at + self._timeout
+            # In any case it looks: this process may have stood still, and the answer be there.
+            ready = _wait_readable([sock.fileno(), self._wake_reader], end - time.monotonic())
             if self._wake_reader in ready:
                 self._drain()
+            if not ready:
+                late = time.monotonic() - end
+                if asked_at is not None and late < STANDSTILL:
+                    raise TimeoutError(f"no answer for {self._timeout} seconds")
+                asked_at, self._must_ping = time.monotonic(), True
             if sock.fileno() not in ready:
                 continue
             while True:
@@ -267,8 +271,7 @@ class Line:
                 self._take(reader)
                 if not (pending and pending()):
                     break
-            silent_since = time.monotonic()
-            is_doubtful = False
+            silent_since, asked_at = time.monotonic(), None
 
     def _send(self, sock: Any) -> None:
         """Send what has been queued."""

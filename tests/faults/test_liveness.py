@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from itertools import pairwise
 
 import pytest
 
@@ -21,11 +20,12 @@ from .served import Served, attack, background
 
 Serving = Callable[..., AbstractContextManager[Served]]
 
-INTERVAL = TIMEOUT = 1.0
+INTERVAL = TIMEOUT = deadline(1)
+"""Longer than a busy machine keeps clients from answering that do."""
 PINGS = {"WEBSOCKET_PING_INTERVAL": INTERVAL, "WEBSOCKET_PING_TIMEOUT": TIMEOUT}
 
-#: How long a vanished client may be kept.
-KEPT = INTERVAL + TIMEOUT + 5
+#: How long a vanished client may be kept, before it is scaled.
+KEPT = 7
 
 
 def test_a_frozen_client_is_dropped_and_its_view_ends(serving: Serving) -> None:
@@ -40,7 +40,6 @@ def test_a_frozen_client_is_dropped_and_its_view_ends(serving: Serving) -> None:
         try:
             served.wait_state(KEPT, websockets=0)
             print(f"gone after {time.monotonic() - start:.1f} s")
-            assert time.monotonic() - start < deadline(KEPT)
             assert served.told("frozen") == ["frozen: None", "frozen: finally 1011"]
         finally:
             os.kill(client.pid, signal.SIGCONT)
@@ -130,22 +129,20 @@ def test_who_answers_pings_stays(serving: Serving) -> None:
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(serving: Serving) -> None:
-    with serving(settings=PINGS, jumping_clock=True) as served, served.open("/echo/") as peer:
+    with serving(settings=PINGS, jumping_clock=True) as served:
         start = time.monotonic()
-        times = []
-        while time.monotonic() - start < 4 * INTERVAL:
-            received = peer.frame()
-            times.append(time.monotonic() - start)
-            assert received.opcode == PING
-            peer.send(frame(PONG, received.payload))
-        gaps = [later - earlier for earlier, later in pairwise(times)]
-        assert gaps
-        assert all(INTERVAL * 0.4 < gap < deadline(INTERVAL * 2) for gap in gaps), gaps
-        # And a silent one is still found.
-        start = time.monotonic()
-        while peer.frame().opcode == PING:
-            pass
-        assert time.monotonic() - start < deadline(KEPT)
+        with served.open("/echo/") as peer:
+            for number in range(1, 4):
+                received = peer.frame()
+                assert received.opcode == PING
+                # Each may be read late, but none is sent early.
+                assert time.monotonic() - start > number * INTERVAL * 0.9
+                peer.send(frame(PONG, received.payload))
+            # And a silent one is still found.
+            start = time.monotonic()
+            while peer.frame().opcode == PING:
+                pass
+            assert time.monotonic() - start < deadline(KEPT)
 
 
 def test_a_process_that_stood_still_reads_before_it_judges(serving: Serving) -> None:
@@ -165,9 +162,11 @@ def test_a_process_that_stood_still_reads_before_it_judges(serving: Serving) -> 
 
 def test_latency_is_that_of_a_pong(served: Served) -> None:
     with served.open("/latency/") as peer:
+        start = time.monotonic()
         peer.send_text("measure")
         received = peer.frame()
         assert received.opcode == PING
         time.sleep(0.2)
         peer.send(frame(PONG, received.payload))
-        assert 0.2 <= float(peer.text()) < deadline(1)
+        latency = float(peer.text())
+        assert 0.2 <= latency <= time.monotonic() - start

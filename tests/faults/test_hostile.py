@@ -79,33 +79,36 @@ def test_half_done_handshakes_are_freed(serving: Serving, begun: bytes) -> None:
         }
 
 
-def echoes_while(served: Served, neighbour: Peer, word: str) -> int:
-    """How often ``neighbour`` was answered before a view told ``word``."""
-    count = 0
+def echoes_while(served: Served, neighbour: Peer, word: str, count: int) -> int:
+    """How often ``neighbour`` was answered before views had told ``word`` so many times."""
+    echoes = 0
     end = time.monotonic() + deadline(20)
-    while not served.told(word):
+    while len(served.told(word)) < count:
         assert time.monotonic() < end, f"nobody told {word!r}"
         neighbour.send_text("hello")
         assert neighbour.text() == "hello"
-        count += 1
-    return count
+        echoes += 1
+    return echoes
 
 
 def test_a_reader_that_stops_blocks_only_its_own_view(serving: Serving, record_property: Record) -> None:
-    with (
-        serving(settings={"WEBSOCKET_SEND_TIMEOUT": 1.5}) as served,
-        served.open("/echo/") as neighbour,
-        served.open("/push/", receive_buffer=4096) as stopped,
-    ):
-        assert stopped.frame().opcode == BINARY
-        # A send that blocked the process would let one through, once its view has given up.
-        assert echoes_while(served, neighbour, "push: ") > 3
-        [line] = served.told("push: ")
+    timeout = deadline(1)
+    with serving(settings={"WEBSOCKET_SEND_TIMEOUT": timeout}) as served, served.open("/echo/") as neighbour:
+        for attempt in range(1, 4):
+            with served.open("/push/", receive_buffer=4096) as stopped:
+                assert stopped.frame().opcode == BINARY
+                echoes = echoes_while(served, neighbour, "push: ", attempt)
+            # A send that blocked the process would let one through, once its view has given up; and so would we, if we
+            # got no processor for as long.
+            if echoes > 3:
+                break
+        assert echoes > 3
+        line = served.told("push: ")[-1]
         _, code, _, blocked, *_ = line.split()
         record_property("blocked", line)
         print(line)
         assert code == "1006"
-        assert 1.4 <= float(blocked) < deadline(4)
+        assert float(blocked) >= timeout * 0.9
         served.wait_state(websockets=1)
 
 
@@ -213,17 +216,19 @@ def test_a_busy_view_makes_tcp_push_back(serving: Serving, record_property: Reco
     with serving() as served, served.open("/echo/") as neighbour:
         assert round_trips(served, neighbour, 0.2)
         before = most = served.rss()
-        with served.open("/busy/?seconds=2") as peer:
+        with served.open("/busy/") as peer:
             peer.sock.setblocking(False)
             sent = 0
-            end = time.monotonic() + 1.5
-            while time.monotonic() < end:
+            while sent < pieces * len(piece) / 2:
                 try:
                     sent += peer.sock.send(piece[sent % len(piece) :])
                 except BlockingIOError:
-                    select.select([], [peer.sock], [], max(0.0, end - time.monotonic()))
-            assert sent < pieces * len(piece) / 2, "TCP did not push back"
+                    if not select.select([], [peer.sock], [], 1)[1]:
+                        break
+            else:
+                raise AssertionError("TCP did not push back")
             taken = sent
+            assert served.get("/idle/")[0] == 200
             peer.sock.setblocking(True)
             while sent < pieces * len(piece):
                 sent += peer.sock.send(piece[sent % len(piece) :])

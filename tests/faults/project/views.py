@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +12,7 @@ from django_websocket import ConnectionClosed, Group, require_websocket
 from django_websocket.request import WebSocketRequest
 from django_websocket.serving.patch import eventlet
 
-from .state import told
+from .state import servers, told
 
 __all__ = [
     "block",
@@ -21,6 +22,7 @@ __all__ = [
     "endless",
     "finishing",
     "hello",
+    "idle",
     "impatient",
     "latency",
     "push",
@@ -36,7 +38,13 @@ def hello(request: HttpRequest) -> HttpResponse:
 
 
 def slow_response(request: HttpRequest) -> HttpResponse:
-    time.sleep(float(request.GET["seconds"]))
+    """Takes ``?seconds``; without them, until the server stops, and a little longer."""
+    if "seconds" in request.GET:
+        time.sleep(float(request.GET["seconds"]))
+    else:
+        while not servers[0].stopping:
+            time.sleep(0.01)
+        time.sleep(0.5)
     return HttpResponse("done")
 
 
@@ -106,13 +114,22 @@ def impatient(request: WebSocketRequest) -> None:
     websocket.send(message)
 
 
+_is_idle = threading.Event()
+
+
+def idle(request: HttpRequest) -> HttpResponse:
+    """Let :func:`busy` views go on."""
+    _is_idle.set()
+    return HttpResponse("idle")
+
+
 @require_websocket
 def busy(request: WebSocketRequest) -> None:
-    """Does something else for ``?seconds``, then counts the bytes that came."""
+    """Does something else for ``?seconds``, or until ``/idle/`` is asked for; then counts the bytes that came."""
     websocket = request.websocket
     assert websocket is not None
     websocket.accept()
-    time.sleep(float(request.GET["seconds"]))
+    _is_idle.wait(float(request.GET["seconds"]) if "seconds" in request.GET else None)
     total = 0
     for message in websocket:
         if message == "count":

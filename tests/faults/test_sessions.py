@@ -28,6 +28,9 @@ IN_STORE = pytest.mark.parametrize("site", ["db", "cached_db", "cache", "file"],
 #: With this check interval, what must end does within less than this.
 INTERVAL, WITHIN = 1.0, 5.0
 
+#: Seconds that a short session lasts.
+AGE = int(deadline(4))
+
 
 def settings(engine: str, directory: Path) -> dict[str, Any]:
     return {
@@ -125,22 +128,22 @@ def test_the_end_of_its_user_ends_a_socket(site: tuple[Served, str], how: str) -
 
 def test_expiry_ends_a_socket_and_not_before(site: tuple[Served, str]) -> None:
     served, _ = site
-    browser = Browser(served, "tim", age=4)
     start = time.monotonic()
+    browser = Browser(served, "tim", age=AGE)
     with browser.open() as peer:
         peer.text()
-        assert ends(peer, start + 4) > -1.5, "a session's age is in whole seconds for some engines"
+        assert ends(peer, start + AGE) > -1.5, "a session's age is in whole seconds for some engines"
 
 
 @IN_STORE
 def test_a_session_that_is_saved_again_lives_on(site: tuple[Served, str]) -> None:
     served, _ = site
-    browser = Browser(served, "kim", age=4)
+    browser = Browser(served, "kim", age=AGE)
     start = time.monotonic()
     with browser.open() as peer:
         peer.text()
         browser.get("/extend/", age=600)
-        wait_until(lambda: time.monotonic() > start + 4, what="the first age is over")
+        wait_until(lambda: time.monotonic() > start + AGE, what="the first age is over")
         served.wait_checked()
         lives(peer)
         start = time.monotonic()

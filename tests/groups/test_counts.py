@@ -23,7 +23,7 @@ from .redis_servers import Redis, redis_cluster, redis_server
 
 KEY = "ip:203.0.113.7"
 
-PATIENCE = deadline(1)
+PATIENCE = deadline(2)
 """Seconds: longer than a busy machine keeps Redis from answering."""
 
 
@@ -101,7 +101,7 @@ def test_who_dies_counts_until_its_lease_ends(server: Redis, monkeypatch: pytest
     monkeypatch.setattr(module, "LEASE_SECONDS", deadline(0.5))
     with processes(server.url) as (one, two):
         assert one.count(4) == 0
-        assert two.count(1) == 4
+        soon(lambda: two.count(1) == 4)  # not at once, if its lease has ended already and it must begin anew
         one.counts._is_closed = True  # its thread ends without a farewell
         soon(lambda: two.count(1) == 0)
         with server.client() as client:
@@ -160,7 +160,7 @@ def test_a_server_that_is_down_holds_up_nobody(server: Redis) -> None:
         began = time.monotonic()
         for number in range(1000):
             assert one.count(number) is None
-        assert time.monotonic() - began < module.PATIENCE, "nobody waits"
+        assert time.monotonic() - began < 5 * PATIENCE, "nobody waits"
         two.drop()  # and comes back with nothing
         one.own[KEY] = 5
         server.start()
@@ -177,7 +177,7 @@ def test_a_server_that_is_frozen_holds_up_those_who_ask_first(server: Redis) -> 
             began = time.monotonic()
             for _ in range(1000):
                 assert one.count(4) is None
-            assert time.monotonic() - began < module.PATIENCE
+            assert time.monotonic() - began < 5 * PATIENCE
             del one.own[KEY]
             one.counts.record([KEY])
         # Nothing that was said while it was frozen counts for long.

@@ -198,12 +198,12 @@ def test_others_run_between_slices_and_whoever_asks_too_often_waits(
             enter("/quiet/")
         census.answer(Query(), "page")
         assert naps == [0, 0]
-        census._cost = 0.5  # as if it had been a great many
+        census._cost = 50  # as if it had been a great many
         census.answer(Query(), "page")
         assert naps == [0] * 4
         census.answer(Query(), "page")
         [wait] = [nap for nap in naps if nap]
-        assert 4 < wait < 5
+        assert 400 < wait < 500
 
 
 def test_one_that_closes_while_others_run(entering: Entering, monkeypatch: pytest.MonkeyPatch) -> None:

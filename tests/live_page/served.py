@@ -18,7 +18,7 @@ from tests.groups.redis_servers import Redis, redis_server
 from tests.serving.gunicorn.running import Gunicorn, serving
 from tests.site.running import RawSocket
 
-from .project import PAGE, SETTINGS
+from .project import INSTALLED_APPS, PAGE, SETTINGS
 
 
 class Town:
@@ -72,6 +72,7 @@ def town(directory: Path, workers: int = 2, **more: Any) -> Iterator[Town]:
         groups = {"BACKEND": "django_websocket.groups.redis.RedisBackend", "LOCATION": redis.url}
         # The crowd answers no pings.
         settings = {**SETTINGS, "WEBSOCKET_GROUPS": groups, "WEBSOCKET_PING_INTERVAL": None, **more}
+        settings["INSTALLED_APPS"] = [*INSTALLED_APPS, "tests.live_page.patient.Patient"]
         env = {**os.environ, "TEST_SITE": json.dumps({"directory": str(directory), "settings": settings})}
         env["DJANGO_SETTINGS_MODULE"] = "tests.site.settings"
         command = [sys.executable, "-m", "tests.live_page.prepare"]

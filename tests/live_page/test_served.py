@@ -86,8 +86,8 @@ def test_websockets_of_all_processes(page: Page, served: Town) -> None:
     wait_for_text(page, "[data-figure=sockets]", f"{CROWD + 1:,}")
     wait_for_text(page, "#live-process-count", "2 processes")
     wait_for_text(page, "#live-range", f"1\N{EN DASH}50 of {CROWD + 1:,}")
-    shares = page.run("[...document.querySelectorAll('#live-processes li')].map((item) => item.textContent)")
-    assert {int(share.split()[0]) for share in shares} == served.server.workers()
+    shares = "[...document.querySelectorAll('#live-processes li')].map((item) => item.textContent)"
+    wait_until(lambda: {int(share.split()[0]) for share in page.run(shares)} == served.server.workers(), 10)
     page.wait_for("document.querySelectorAll('[data-chart] canvas').length === 3")
     page.wait_for("/ms$/.test(document.querySelector('[data-figure=lag]').textContent)")
 

@@ -101,9 +101,9 @@ def test_what_a_client_does_not_read(site: Site) -> None:
         wait_until(lambda: scrape_port(site.port, "/metrics/").sum("memberships") == 1, 5)
         for _ in range(200):
             site.ask("/groups/sends/?group=slow&times=1&size=60000")
-            if outbox():
+            if waiting := outbox():  # the kernel may take it yet
                 break
-        assert 0 < outbox() < 200 * 60_000
+        assert 0 < waiting < 200 * 60_000
         slow.reset()
     wait_until(lambda: outbox() == 0, 5)
 
@@ -125,6 +125,7 @@ def test_what_is_no_address_is_logged(tmp_path: Path) -> None:
 
 
 def test_a_port_that_can_not_be_had_is_logged(tmp_path: Path, site: Site, own_port: int) -> None:
+    site.ask("/common/plain/")  # it serves now, and has the port
     other = tmp_path / "other"
     other.mkdir()
     settings = {**SETTINGS, "WEBSOCKET_METRICS_ADDRESS": f"127.0.0.1:{own_port}"}

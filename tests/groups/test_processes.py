@@ -19,12 +19,16 @@ from urllib.parse import quote
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from django_websocket.groups.config import GroupsConfig
 from django_websocket.groups.log_out import LOG_OUTS
+from django_websocket.groups.redis.scripts import Keys
 from tests.conftest import ROOT
 from tests.deadlines import SCALE, deadline, wait_until
 from tests.site.running import Site, serve_site
 
 from .redis_servers import Redis, redis_server
+
+KEYS = Keys(GroupsConfig.of({}).prefix)
 
 PLAIN = """
 import django, sys
@@ -337,7 +341,8 @@ def test_senders_in_native_threads_and_forks(sites: tuple[Site, Site]) -> None:
 
 def test_an_event_stream_keeps_nothing(sites: tuple[Site, Site]) -> None:
     one, _ = sites
-    one.ask("/groups/says/?group=stream&message=first")
+    with events(one, "/groups/stream/?group=stream"):
+        pass  # what a process begins with its first subscription, it keeps
     key = one.ask("/sessions/new_login/").body.decode()
     before = one.stats()
     with events(one, "/sessions/stream/?group=stream", Cookie=f"sessionid={key}"):
@@ -350,15 +355,15 @@ def test_an_event_stream_keeps_nothing(sites: tuple[Site, Site]) -> None:
 
 def test_a_server_that_stops_takes_its_members_along(server: Redis, sites: tuple[Site, Site], tmp_path: Path) -> None:
     one, _ = sites
-    with server.client() as client:
-        alive = set(client.zrange("django-websocket:alive", 0, -1))
-    with one.connect("/groups/listener/?group=leaving") as listener:
+    with one.connect("/groups/listener/?group=leaving") as listener, server.client() as redis:
         assert receive(listener) == "ready"
         with serve_site(tmp_path, settings={"WEBSOCKET_GROUPS": groups_setting(server)}) as site:
             client = site.connect("/groups/room/?group=leaving&info=1")
             with client, events(site, "/groups/stream/?group=leaving") as stream:
                 receive(client)
                 assert receive(listener) == "joined: 1"
+                [process] = redis.smembers(KEYS.processes("leaving"))
+                assert redis.zscore(KEYS.alive, process) is not None
                 site.process.send_signal(signal.SIGTERM)
                 with pytest.raises(ConnectionClosed):
                     receive(client)
@@ -366,5 +371,4 @@ def test_a_server_that_stops_takes_its_members_along(server: Redis, sites: tuple
                 assert receive(listener) == "left: 1"
                 assert site.process.wait(deadline(10)) == 0
         assert one.get_json("/groups/count/?group=leaving") == 0
-    with server.client() as client:
-        assert set(client.zrange("django-websocket:alive", 0, -1)) <= alive
+        assert redis.zscore(KEYS.alive, process) is None

@@ -263,7 +263,7 @@ def test_polling_respects_the_rate(memory: MemoryWorld) -> None:
 
 
 def test_closing_instead(world: World) -> None:
-    client = Client(world, "10/s", rate_action="close")
+    client = Client(world, "10/m", rate_action="close")  # no room for another soon
     client.send(text("x") * 11)
     assert receive_all(world, client.peer, lambda data: len(data) > 4).startswith(
         close_frame(1008, "more messages than the rate allows")

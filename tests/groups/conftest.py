@@ -17,7 +17,8 @@ def project_settings(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def nobody_left() -> Any:
-    """After each test all groups are empty, and nothing is queued."""
+    """Before each test no group has a history; after it all are empty, and nothing is queued."""
+    receivers.close_backend()
     yield
     assert receivers._groups == {}
     assert (receivers.fan_out.queued_bytes, receivers.fan_out.queued_deliveries) == (0, 0)

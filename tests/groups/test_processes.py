@@ -122,6 +122,11 @@ def receive(client: Any) -> str:
     return str(client.recv(timeout=deadline(10)))
 
 
+def wait_for_count(site: Site, group: str, number: int) -> None:
+    """Wait until others know of so many members: each process records its own soon, not at once."""
+    wait_until(lambda: bool(site.get_json(f"/groups/count/?group={group}") == number), 10, f"{number} in {group}")
+
+
 def test_two_servers_a_plain_publisher_and_an_event_stream(server: Redis, sites: tuple[Site, Site]) -> None:
     one, two = sites
     with (
@@ -132,6 +137,7 @@ def test_two_servers_a_plain_publisher_and_an_event_stream(server: Redis, sites:
     ):
         assert json.loads(receive(a)) == json.loads(receive(b)) == {"joined": True, "position": None}
         assert receive(listener) == "ready"
+        wait_for_count(one, "room", 2)
         output = run_plain(
             server,
             "Group('room').send('from afar'); Group('room').send_json({'a': [1]}); import sys\n"
@@ -335,6 +341,7 @@ def test_senders_in_native_threads_and_forks(sites: tuple[Site, Site]) -> None:
         receive(member)
         one.ask("/groups/sends_in_a_thread/?group=threads&times=20&size=10")
         assert [int(receive(member)[:8]) for _ in range(20)] == list(range(20))
+        wait_for_count(one, "threads", 1)
         assert one.get_json("/groups/sends_in_a_fork/?group=threads") == 1
         assert [receive(member), receive(member)] == ["from the child", "from the parent"]
 

@@ -313,9 +313,15 @@ def test_inherited_listeners(tmp_path: Path) -> None:
 
 def test_a_listener_for_each_worker(tmp_path: Path) -> None:
     with serving(tmp_path, "--reuse-port", workers=2) as server, ExitStack() as stack:
-        wait_until(lambda: server.log().count("Booting worker") == 2)
-        clients = [stack.enter_context(server.connect("/processes/pid/")) for _ in range(40)]
-        assert {int(client.recv(timeout=deadline(10))) for client in clients} == server.workers()
+        found: set[int] = set()
+
+        def both_serve() -> bool:
+            client = stack.enter_context(server.connect("/processes/pid/"))
+            found.add(int(client.recv(timeout=deadline(10))))
+            return len(found) == 2
+
+        wait_until(both_serve, 20, "clients of both")
+        assert found == server.workers()
         with Visitor(server) as visitor:
             before = server.workers()
             server.process.send_signal(signal.SIGHUP)

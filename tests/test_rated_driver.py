@@ -24,6 +24,7 @@ from .worlds import world as world  # a fixture
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
+    quiet_log.flush(final=True)  # what another test has said
     yield
     quiet_log.flush(final=True)
 

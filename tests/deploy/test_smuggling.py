@@ -121,7 +121,9 @@ def test_a_smuggled_request_would_be_noticed(server: Demo, front: Front) -> None
     """One that no proxy has made bears the address that its writer gave it, or none."""
     server.journal.write_text("")
     for headers in ({}, {"X-Forwarded-For": "6.6.6.6"}):
-        assert server.get("/seen/hidden-000000/", {"Host": "localhost", **headers})[0] == 200
-    assert front.ask("/seen/own-000000/", {"X-Forwarded-For": "6.6.6.6"})[0] == 200
-    clients = [json.loads(line)[1] for line in server.journal.read_text().splitlines()]
+        assert server.get("/seen/hidden-999999/", {"Host": "localhost", **headers})[0] == 200
+    assert front.ask("/seen/own-999999/", {"X-Forwarded-For": "6.6.6.6"})[0] == 200
+    # A proxy may still hold one of the attacks.
+    journal = [json.loads(line) for line in server.journal.read_text().splitlines()]
+    clients = [client for path, client in journal if "-999999" in path]
     assert clients == [None, "6.6.6.6", CLIENT]

@@ -28,6 +28,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield served
 
 
+def listed(served: Town, *options: str) -> list[str]:
+    """What is listed if both workers answer, who on a busy machine may be too late."""
+    lines: list[str] = []
+
+    def is_whole() -> bool:
+        lines[:] = ask(served, *options)
+        late = [line for line in lines if "did not answer" in line or '"websockets": null' in line]
+        pids = {str(pid) for pid in served.server.workers()}
+        return not late and all(any(pid in line for line in lines[:2]) for pid in pids)
+
+    wait_until(is_whole, 60, "an answer of both workers")
+    return lines
+
+
 def ask(served: Town, *options: str) -> list[str]:
     command = [sys.executable, "-m", "django", "websockets", "--live", *options]
     run = subprocess.run(
@@ -39,7 +53,7 @@ def ask(served: Town, *options: str) -> list[str]:
 
 def test_each_websocket_has_a_line(served: Town) -> None:
     with served.crowd(2 * LIMIT + 10), served.enter("/room/attic/?secret", "ann"):
-        lines = ask(served)
+        lines = listed(served)
     processes, websockets = lines[:2], lines[2:]
     assert {int(line.split()[0]) for line in processes} == served.server.workers()
     assert sum(int(line.split()[-2]) for line in processes) == len(websockets) == 2 * LIMIT + 11
@@ -49,14 +63,14 @@ def test_each_websocket_has_a_line(served: Town) -> None:
 
 def test_json_has_an_object_in_each_line(served: Town) -> None:
     with served.enter("/room/attic/", "ann"):
-        found = [json.loads(line) for line in ask(served, "--json")]
+        found = [json.loads(line) for line in listed(served, "--json")]
     assert {one["process"] for one in found[:2]} == served.server.workers()
     [row] = found[2:]
     assert (row["path"], row["user"], row["groups"]) == ("/room/attic/", "ann", ["room.attic"])
 
 
 def test_without_any_websocket_the_processes_are_listed(served: Town) -> None:
-    assert len(ask(served)) == 2
+    assert len(listed(served)) == 2
 
 
 @pytest.mark.parametrize(

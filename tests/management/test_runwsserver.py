@@ -522,7 +522,7 @@ class TestReloading:
             with server.connect("/lower-case/") as client:
                 client.send("A")
                 assert client.recv(timeout=deadline(10)) == "a"
-                _change(watched_project / "mysite" / "views.py", ".lower()", ".upper()")
+                _change_until_restarted(server, watched_project / "mysite" / "views.py", ".lower()", ".upper()")
                 with pytest.raises(ConnectionClosedOK) as closed:
                     client.recv(timeout=deadline(10))
                 assert closed.value.rcvd is not None
@@ -550,7 +550,7 @@ class TestReloading:
         path = watched_project / "mysite" / file
         with running([*MANAGE, str(free_port())], watched_project, env) as server:
             server.wait_until_serving()
-            _change(path, right, wrong)
+            _change_until_restarted(server, path, right, wrong)
             server.wait_for(complaint)
             _change_until_restarted(server, path, wrong, right)
             wait_until(lambda: _answers(server, "/lower-case/?message=B", "b"), 20)
@@ -574,7 +574,8 @@ class TestReloading:
     def test_signal_while_broken(self, watched_project: Path, env: dict[str, str]) -> None:
         with running([*MANAGE, "0"], watched_project, env) as server:
             server.wait_until_serving()
-            _change(watched_project / "mysite" / "settings.py", "DEBUG = True", "DEBUG = ")
+            settings = watched_project / "mysite" / "settings.py"
+            _change_until_restarted(server, settings, "DEBUG = True", "DEBUG = ")
             server.wait_for("SyntaxError")
             assert server.end(signal.SIGTERM) == 0
 
@@ -704,12 +705,13 @@ def _pending(pid: int, signum: signal.Signals) -> bool:
 
 
 def _change(path: Path, old: str, new: str) -> None:
-    """Edit a file, and make sure that a look at its time shows it."""
+    """Edit a file, of which nobody sees a half, and make sure that a look at its time shows it."""
     text = path.read_text()
     assert old in text
-    before = path.stat().st_mtime
-    path.write_text(text.replace(old, new))
-    os.utime(path, (time.time(), max(time.time(), before + 1)))
+    changed = path.with_name(f"{path.name}.changed")
+    changed.write_text(text.replace(old, new))
+    os.utime(changed, (time.time(), max(time.time(), path.stat().st_mtime + 1)))
+    changed.replace(path)
 
 
 def _change_until_restarted(server: RunningServer, path: Path, old: str, new: str) -> None:

@@ -97,17 +97,19 @@ def test_a_server_that_is_told_to_stop_sends_websockets_away_one_after_the_other
         clients = [RawSocket(server.port, "/lower-case/").opened() for _ in range(40)]
         for client in clients:
             selector.register(client.sock, selectors.EVENT_READ, client)
+        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        closed: list[float] = []
-        while len(closed) < len(clients):
+        closed = 0
+        while closed < len(clients):
             ready = selector.select(deadline(20))
-            assert ready, f"{len(closed)} closed"
+            assert ready, f"{closed} closed"
             for key, _ in ready:
                 selector.unregister(key.fileobj)
-                closed.append(time.monotonic())
+                closed += 1
                 assert key.data.frame() == (0x88, b"\x03\xe9server is stopping")
                 key.data.shut_down()
-        assert closed[-1] - closed[0] > 0.5
+        # We may have been held up when the first was closed, but hear of none too early.
+        assert time.monotonic() - began > 1
         assert server.process.wait(deadline(20)) == 0
         for client in clients:
             client.sock.close()

@@ -289,7 +289,8 @@ def shake_hands(*wires: TLSWire) -> None:
 
 
 def test_too_many_connections_are_told_so(certificate: Path, tmp_path: Path) -> None:
-    with serve(tmp_path / "log", certificate=str(certificate), max_connections=1) as served, served.connect() as one:
+    options = {"max_connections": 1, "constants": {"process.server.REFUSED_HANDSHAKE_SECONDS": deadline(10)}}
+    with serve(tmp_path / "log", certificate=str(certificate), **options) as served, served.connect() as one:
         assert one.ask("/").body == b"ok"
         with served.connect() as refused:
             assert refused.answer().status == 503

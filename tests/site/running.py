@@ -292,8 +292,7 @@ def serve_site(directory: Path, **options: Any) -> Iterator[Site]:
             assert port, (directory / "stderr").read_text()
             site = Site(process, int(port), directory)
             yield site
-            if process.poll() is None:  # a test may have ended it, which may take a while
-                process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)  # unless it has ended
             assert process.wait(deadline(10)) == 0
             assert site.take_log() == []
             assert (directory / "stderr").read_text() == ""

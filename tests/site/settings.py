@@ -66,4 +66,7 @@ WEBSOCKET_SESSION_CHECK_INTERVAL = None
 # A busy machine holds up any process now and then; the tests of the watchdog switch it on.
 WEBSOCKET_BLOCKING_WARNING = None
 
+# A ping may come between any two frames, once a test takes long enough.
+WEBSOCKET_PING_INTERVAL = None
+
 globals().update(OPTIONS.get("settings", {}))

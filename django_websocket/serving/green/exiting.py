@@ -38,6 +38,10 @@ EXIT_SECONDS = 2.0
 
 LOOK_SECONDS = 0.02
 
+GUARD_SECONDS = 0.1
+"""Seconds between two looks of the guard. Looks are counted, so that time in which the process was suspended, and could
+not exit, counts as little."""
+
 native_sleep: Callable[[float], None] = eventlet.patcher.original("time").sleep
 
 
@@ -87,7 +91,8 @@ def guard_exit(status: int = 0, seconds: float = EXIT_SECONDS) -> None:
     """Exit the process with ``status`` if it has not exited by itself within ``seconds``. Returns at once."""
 
     def end() -> None:
-        native_sleep(seconds)
+        for _ in range(round(seconds / GUARD_SECONDS)):
+            native_sleep(GUARD_SECONDS)
         tell(f"django_websocket: the process did not exit within {seconds:g} s; forcing it to exit")
         os._exit(status)
 

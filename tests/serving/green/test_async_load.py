@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -42,8 +43,7 @@ def test_sleepers_beside_echoing_sockets(serve: Serve, record_property: Callable
                     took = _ask_sleepers(site)
                 finally:
                     over.set()
-            assert took < deadline(2)
-            return percentile(times, 0.99)
+            return percentile(times, 0.99) if took < deadline(2) else math.inf
 
         retried(measure, 0.05, record_property)
 

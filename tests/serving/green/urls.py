@@ -104,7 +104,7 @@ def failing(request: HttpRequest) -> HttpResponse:
     outcomes.append(to_thread(threading.get_native_id) != threading.get_native_id())
     try:
         with eventlet.Timeout(0.05):
-            to_thread(block, 0.3)
+            to_thread(block, 5)
     except eventlet.Timeout:
         outcomes.append(True)
     return HttpResponse(json.dumps(outcomes))

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
 from django_websocket.serving.gunicorn import EventletWorker
-from django_websocket.serving.process.server import IDLE_SECONDS
+from django_websocket.serving.process.worker import BOOT_SECONDS
 from tests.certificates import authority, client_context, write_certificate
 from tests.deadlines import deadline, wait_until
 from tests.site.running import HANDSHAKE
@@ -74,7 +74,7 @@ def test_a_worker_that_stops_sends_websockets_away_in_good_time(tmp_path: Path) 
 
 def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
     """And a handshake that is under way is answered."""
-    with serving(tmp_path, "--graceful-timeout", "8") as server, ExitStack() as stack:
+    with serving(tmp_path, "--graceful-timeout", "20") as server, ExitStack() as stack:
         clients = [stack.enter_context(server.connect("/common/echo/")) for _ in range(30)]
         late = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), deadline(10)))
         fields = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE.items())
@@ -91,6 +91,7 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
         threads = [threading.Thread(target=wait, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
+        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         late.sendall(head[-2:])
@@ -99,16 +100,28 @@ def test_websockets_are_sent_away_one_after_the_other(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert len(closed) == 30
-        closed.sort()
-        assert closed[-1] - closed[0] > 1
+        # We may have been held up when the first was closed, but hear of none too early.
+        assert max(closed) - began > BOOT_SECONDS + 1
         while not received.endswith(b"\x88\x16\x03\xf4server is restarting"):
             more = late.recv(1000)
             assert more, received
             received += more
 
 
+def patient(directory: Path, **constants: float) -> tuple[str, ...]:
+    """Options for a worker that takes more time to leave: these, in seconds, of its modules, longer on a slow machine.
+
+    It is for clients that may be held up between two things that they do.
+    """
+    lines = [f"    {name.replace('__', '.')} = {deadline(seconds)}" for name, seconds in constants.items()]
+    hook = ["def post_worker_init(_):", "    from django_websocket.serving.process import server, worker", *lines]
+    config = directory / "patient.py"
+    config.write_text("\n".join(hook))
+    return "-c", str(config), "--graceful-timeout", str(round(deadline(10)))
+
+
 def test_event_streams_that_come_back_at_once_end_as_well(tmp_path: Path) -> None:
-    with serving(tmp_path, "--graceful-timeout", "8") as server:
+    with serving(tmp_path, *patient(tmp_path, worker__BOOT_SECONDS=2)) as server:
         [worker] = server.workers()
         os.kill(worker, signal.SIGTERM)
         wait_until(lambda: b"Connection: close" in head_of(server, "/common/plain/"), 10, "the worker leaves")
@@ -128,7 +141,7 @@ def head_of(server: Gunicorn, path: str) -> bytes:
 
 
 def test_a_connection_that_was_just_accepted_is_served(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, *patient(tmp_path, server__IDLE_SECONDS=5)) as server:
         with (
             server.connect("/common/echo/") as other,
             socket.create_connection(("127.0.0.1", server.port), deadline(10)) as fresh,
@@ -145,10 +158,8 @@ def test_a_connection_that_was_just_accepted_is_served(tmp_path: Path) -> None:
 def test_a_connection_that_is_kept_gets_one_more_request_answered(tmp_path: Path) -> None:
     """A proxy may have sent it before it could know. The response says that it was the last."""
     request = b"GET /common/plain/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    config = tmp_path / "patient.py"
-    patience = f"server.IDLE_SECONDS = {deadline(IDLE_SECONDS)}"  # which begins before we see that it has
-    config.write_text(f"from django_websocket.serving.process import server\n{patience}\n")
-    with serving(tmp_path, "-c", str(config)) as server:
+    # It begins before we see that it has stopped listening.
+    with serving(tmp_path, *patient(tmp_path, server__IDLE_SECONDS=5)) as server:
         with socket.create_connection(("127.0.0.1", server.port), deadline(10)) as kept:
             kept.sendall(request)
             assert b"Connection: close" not in kept.recv(1000)
@@ -258,7 +269,7 @@ def test_hooks_of_requests(tmp_path: Path) -> None:
 
 
 def test_max_requests(tmp_path: Path) -> None:
-    with serving(tmp_path, "--max-requests", "30", "--graceful-timeout", "2", workers=2) as server:
+    with serving(tmp_path, "--max-requests", "30", "--graceful-timeout", "10", workers=2) as server:
         before = server.workers()
         for _ in range(40):
             with server.connect("/common/echo/") as client:
@@ -302,9 +313,15 @@ def test_inherited_listeners(tmp_path: Path) -> None:
 
 def test_a_listener_for_each_worker(tmp_path: Path) -> None:
     with serving(tmp_path, "--reuse-port", workers=2) as server, ExitStack() as stack:
-        wait_until(lambda: server.log().count("Booting worker") == 2)
-        clients = [stack.enter_context(server.connect("/processes/pid/")) for _ in range(40)]
-        assert {int(client.recv(timeout=deadline(10))) for client in clients} == server.workers()
+        found: set[int] = set()
+
+        def both_serve() -> bool:
+            client = stack.enter_context(server.connect("/processes/pid/"))
+            found.add(int(client.recv(timeout=deadline(10))))
+            return len(found) == 2
+
+        wait_until(both_serve, 20, "clients of both")
+        assert found == server.workers()
         with Visitor(server) as visitor:
             before = server.workers()
             server.process.send_signal(signal.SIGHUP)
@@ -377,14 +394,14 @@ def test_certificates_of_clients(tmp_path: Path) -> None:
         assert server.get("/client/") == (200, f"SUCCESS {whose}")
         for context in (client_context(), unknown):
             server.tls = context
-            with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
                 server.get("/client/")
         server.tls = known
         assert server.end() == 0
     with serving(tmp_path, *options, "--cert-reqs", "1", tls=client_context(), application=BARE) as server:
         assert server.get("/client/") == (200, "NONE ")
         server.tls = unknown
-        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
             server.get("/client/")
 
 
@@ -456,7 +473,9 @@ def test_settings_that_are_no_python_are_waited_for_under_reload(tmp_path: Path)
         server.wait_logged("SyntaxError")
         wait_until(lambda: answer(server)[0] == 500, 20, "the worker says what is wrong")
         assert server.log().count("Booting worker") == 1
-        path.write_text("SECRET_KEY = 'x'\nALLOWED_HOSTS = ['*']\nROOT_URLCONF = 'site_settings'\nurlpatterns = []\n")
+        right = tmp_path / "right"
+        right.write_text("SECRET_KEY = 'x'\nALLOWED_HOSTS = ['*']\nROOT_URLCONF = 'site_settings'\nurlpatterns = []\n")
+        right.rename(path)  # an empty file would be loaded, and end it
         wait_until(lambda: answer(server)[0] == 404, 20, "the worker serves")
 
 

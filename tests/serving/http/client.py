@@ -41,7 +41,7 @@ class Client:
         except OSError:
             self.sock.close()
             raise
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def send(self, *data: bytes) -> None:
         for piece in data:
@@ -61,19 +61,20 @@ class Client:
     def _more(self) -> None:
         data = self.sock.recv(65536)
         if not data:
-            raise EOFError(f"the server closed the connection after {self.buffer!r}")
+            raise EOFError(f"the server closed the connection after {bytes(self.buffer)!r}")
         self.buffer += data
 
     def take_until(self, mark: bytes) -> bytes:
         while mark not in self.buffer:
             self._more()
         found, _, self.buffer = self.buffer.partition(mark)
-        return found
+        return bytes(found)
 
     def take(self, count: int) -> bytes:
         while len(self.buffer) < count:
             self._more()
-        found, self.buffer = self.buffer[:count], self.buffer[count:]
+        found = bytes(self.buffer[:count])
+        del self.buffer[:count]
         return found
 
     def head(self) -> tuple[int, dict[str, str]]:
@@ -115,7 +116,8 @@ class Client:
             while True:
                 self._more()
         except EOFError:
-            rest, self.buffer = self.buffer, b""
+            rest = bytes(self.buffer)
+            self.buffer.clear()
             return rest
 
     def ends(self) -> bool:

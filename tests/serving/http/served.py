@@ -61,7 +61,7 @@ def main() -> None:
         [listener],
         access_log=log_access,
         max_connections=options.get("max_connections"),
-        request_timeout=options.get("request_timeout", 10),
+        request_timeout=options.get("request_timeout", 60),
         tls=TLS(partial(read_certificate, options["certificate"])) if "certificate" in options else None,
         on_connection_end=count_end,
     )

@@ -99,7 +99,7 @@ def test_a_flood_of_refused_connections(log: Path) -> None:
 def test_clients_that_vanish_leave_nothing(served: Served) -> None:
     assert served.ask("/").body == b"ok"
     wait_until(lambda: served.counts()["connections"] == 1)
-    before = served.counts()
+    before, log = served.counts(), served.log()
     for reset in (True, False):
         for request in (
             b"",
@@ -131,8 +131,9 @@ def test_clients_that_vanish_leave_nothing(served: Served) -> None:
         )
 
     wait_until(settled, what="connections, descriptors and listeners are as before")
-    assert "Traceback" not in served.log()
-    assert "failed" not in served.log()
+    logged = served.log().removeprefix(log)
+    assert "Traceback" not in logged
+    assert "failed" not in logged
 
 
 def test_unix_socket(tmp_path: Path, log: Path) -> None:
@@ -273,7 +274,9 @@ def test_stop_destroys_no_response_to_a_client_that_pipelines(log: Path) -> None
         served.wait_for_log("ACCESS GET /big")
         slow.get("/")
         slow.take(300_000)
-        assert slow.ends()
+        # It may have come just before the server looked whether one has.
+        rest = slow.rest()
+        assert rest == b"" or rest.endswith(b"\r\n\r\nok")
 
 
 def test_stop_kills_what_does_not_end(log: Path) -> None:
@@ -344,13 +347,10 @@ def test_requests_whose_head_has_arrived_get_their_bodies(log: Path) -> None:
 def test_upgrade(served: Served) -> None:
     with served.connect() as client:
         client.get("/switch", "Upgrade: websocket", "Connection: Upgrade")
-        client.send(b"behind")
         status, headers = client.head()
         assert status == 101
         assert headers == {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-accept": "x"}
-        rest = client.rest()
-        assert rest.startswith(b"<")
-        assert rest in (b"<behind>", b"<>")
+        assert client.rest() == b"<>"
     served.wait_for_count("closed switch", 1)
     served.wait_for_count("opened", 1)
     wait_until(lambda: served.counts()["connections"] == 1)

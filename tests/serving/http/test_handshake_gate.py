@@ -19,6 +19,7 @@ from tests.site.running import Site, serve_site
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
+    quiet_log.flush(final=True)  # what another test has said
     yield
     quiet_log.flush(final=True)
 

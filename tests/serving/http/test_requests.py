@@ -350,7 +350,7 @@ def test_slow_second_head(impatient: Served) -> None:
     """It has the time of an idle connection until its first byte, and then that of a request."""
     with impatient.connect() as client:
         assert client.ask("/").body == b"ok"
-        client.sock.settimeout(deadline(0.8))  # less than an idle connection has
+        client.sock.settimeout(deadline(0.6))  # less than an idle connection has
         with pytest.raises(TimeoutError):
             client.take(1)
         client.send(b"GET /")

@@ -38,7 +38,8 @@ def test_a_websocket_that_opens_while_the_server_stops_is_closed_at_once(tmp_pat
 
 
 def test_signals_repeated_until_the_end_do_not_change_the_exit_status(tmp_path: Path) -> None:
-    with serve_site(tmp_path) as site, site.raw("/common/echo/") as client:
+    settings = {"WEBSOCKET_CLOSE_TIMEOUT": 1}  # for which an open websocket keeps it alive
+    with serve_site(tmp_path, settings=settings) as site, site.raw("/common/echo/") as client:
         client.opened()
         assert send_until_ended(site.process, lambda _: site.process.send_signal(signal.SIGTERM)) == 0
 

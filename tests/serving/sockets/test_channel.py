@@ -133,7 +133,7 @@ def test_a_client_that_vanished_ends_the_next_send(site: Site, leave: Callable[[
     with site.raw(f"/transport/sends_slowly/?until={name}").opened() as client:
         site.wait_for_journal("accepted")
         leave(client)
-        wait_until(lambda: site.stats()["connections"] == before["connections"])  # noticed though nobody waits
+        wait_until(lambda: site.stats()["connections"] <= before["connections"])  # noticed though nobody waits
         site.release(name)
         assert "ended 1006" in site.wait_for_journal("ended 1006")
     site.wait_until_back_at(before)

@@ -19,6 +19,7 @@ from django_websocket.serving.green.exiting import end_children, guard_exit  # n
 from django_websocket.serving.process.binding import bind_sockets  # noqa: E402
 from django_websocket.serving.process.operator_signals import operator_signals  # noqa: E402
 from django_websocket.serving.process.site import SiteServer  # noqa: E402
+from tests.deadlines import deadline  # noqa: E402
 
 from . import running_server, settings  # noqa: E402
 
@@ -36,7 +37,7 @@ def main() -> None:
     server = SiteServer(get_wsgi_application(), [listener])
     running_server.server = server
     print(listener.getsockname()[1], flush=True)
-    with operator_signals(lambda _: server.stop(drain_timeout=2), until_exit=True):
+    with operator_signals(lambda _: server.stop(drain_timeout=deadline(2)), until_exit=True):
         server.serve()
         end_children(lambda: server.drain_deadline)
     guard_exit()

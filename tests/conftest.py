@@ -16,6 +16,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.deadlines import deadline
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = "DJANGO_WEBSOCKET_REQUIRE_ALL"
 
@@ -35,6 +37,15 @@ def pytest_configure() -> None:
     for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Scale the time limit of each test as the time-outs in it, which would else be cut short."""
+    if item.config.getoption("timeout") is not None:
+        return  # somebody has asked for another
+    marker = item.get_closest_marker("timeout")
+    seconds = marker.args[0] if marker else item.config.getini("timeout")
+    item.add_marker(pytest.mark.timeout(deadline(float(seconds))), append=False)
 
 
 def missing(what: str) -> NoReturn:

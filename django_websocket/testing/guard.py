@@ -61,16 +61,18 @@ class Guard:
         if replaced is None:
             return  # set by C code, and could not be restored
         try:
-            signal.signal(signal.SIGALRM, self._handle)
+            signal.signal(signal.SIGALRM, replaced)
         except ValueError:
             return  # not the main thread
-        timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+        # No alarm is due while its handler changes, so each finds its own.
+        timer = signal.setitimer(signal.ITIMER_REAL, 0)
         if 0 < timer[0] <= seconds:
             signal.setitimer(signal.ITIMER_REAL, *timer)
-            signal.signal(signal.SIGALRM, replaced)
             return
         self._replaced, self._replaced_timer = replaced, timer
         self._armed, self._fired = seconds, 0
+        signal.signal(signal.SIGALRM, self._handle)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
     def _disarm(self) -> None:
         armed, self._armed = self._armed, 0.0
@@ -86,9 +88,21 @@ class Guard:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._fired += 1
-        if not _is_debugged(frame):
+        if not (_is_debugged(frame) or _is_outside(frame)):
             self.error = self._describe(frame)
             self._greenlet.throw(_GaveUp)
+
+
+_ENDS = {Guard.__enter__.__code__, Guard.__exit__.__code__}
+
+
+def _is_outside(frame: FrameType | None) -> bool:
+    """Whether it is the guard itself that is interrupted, before its body or behind it."""
+    while frame is not None:
+        if frame.f_code in _ENDS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_debugged(frame: FrameType | None) -> bool:

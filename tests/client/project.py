@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.deadlines import deadline
 from tests.site import MIDDLEWARE
 
 GROUP = "room"
@@ -27,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     ],
     "STATIC_URL": "/static/",
     "WEBSOCKET_SESSION_CHECK_INTERVAL": 0.2,
-    "WEBSOCKET_TICKET_REFRESH": 6,
+    "WEBSOCKET_TICKET_REFRESH": deadline(6),
     "MIDDLEWARE": [*MIDDLEWARE, "tests.client.urls.with_policy"],
 }
 

@@ -59,8 +59,8 @@ class Relay:
 
     async def _end(self) -> None:
         self._server.close()
-        await self._server.wait_closed()
         await self._cut_all()
+        await self._server.wait_closed()
         if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(tasks, timeout=deadline(5))
 

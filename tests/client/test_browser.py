@@ -100,24 +100,25 @@ def test_a_network_that_fails_at_random(town: Town, browser: Page) -> None:
         town.say(str(len(town.said)))
     town.network.is_bad = False
     wait_heard(browser, town.said)
-    assert browser.run("told.states.filter((state) => state === 'websocket').length") > 10
+    assert browser.run("told.states.filter((state) => state === 'websocket').length") > 5
 
 
 def test_what_the_page_says_meanwhile(town: Town, browser: Page) -> None:
-    start(browser, town.url("/page/"), since="0", whileClosed="queue")
+    start(browser, town.url("/page/"), "/numbered/", since="0", whileClosed="queue")
     town.network.is_bad = True
     for number in range(200):
         browser.run(f"socket.send('{number}')")
         if number % 50 == 25:
             town.network.cut()
     town.network.is_bad = False
-    browser.wait_for("socket.state === 'open'")
-    browser.run("socket.send('last')")
-    browser.wait_for("told.messages.at(-1) === 'last'")
-    heard = browser.run("told.messages")
-    # What was in the browser's buffer when the connection broke is lost; nothing comes twice, and the order stays.
-    assert heard[:-1] == sorted(set(heard[:-1]), key=int)
-    assert len(heard) > 20
+    # A connection that was doomed before may take this along, too.
+    browser.wait_for("(socket.send('last'), told.messages.at(-1)?.endsWith(' last'))")
+    heard = [text.split() for text in browser.run("told.messages") if not text.endswith("last")]
+    # What was in the browser's buffer when the connection broke is lost; nothing comes twice, and the order stays. What
+    # the server has of the old connection it may send after the first of the new.
+    numbers = [int(number) for _, number in sorted(heard, key=lambda one: int(one[0]))]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) > 20
 
 
 def test_a_restart_of_the_server(town: Town, browser: Page) -> None:

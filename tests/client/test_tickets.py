@@ -12,22 +12,18 @@ from tests.site.running import Site, serve_site
 
 from .project import SETTINGS
 
-#: Seconds within which a websocket needs another ticket.
-REFRESH = 3
-
 TICKET = """async () => {
     if (window.loggedOut) return null;
     window.given = (window.given ?? 0) + 1;
     const answer = await (await fetch("/tickets/new/")).json();
     // Long before, so that a busy machine is in time, too.
-    return { ...answer, refresh_in: answer.refresh_in / 3 };
+    return { ...answer, refresh_in: answer.refresh_in / 6 };
 }"""
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    settings = {**SETTINGS, "WEBSOCKET_SESSION_CHECK_INTERVAL": 0.2, "WEBSOCKET_TICKET_REFRESH": REFRESH}
-    with serve_site(tmp_path, settings=settings) as site:
+    with serve_site(tmp_path, settings=SETTINGS) as site:
         yield site
 
 

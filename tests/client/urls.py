@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
+from itertools import count
 from textwrap import dedent
 from typing import Any
 
@@ -87,6 +88,19 @@ def room(request: SocketRequest) -> None:
         Group(GROUP).send(message)
 
 
+_connections = count(1)
+
+
+@require_websocket
+def numbered(request: SocketRequest) -> None:
+    """The same, with the number of the connection before each text: they go up with time."""
+    request.websocket.join(GROUP, since=request.GET.get("since"))
+    connection = next(_connections)
+    for message in request.websocket:
+        assert isinstance(message, str)
+        Group(GROUP).send(f"{connection} {message}")
+
+
 def events(request: HttpRequest) -> StreamingHttpResponse:
     return Group(GROUP).event_stream(request, since=request.GET.get("since"))
 
@@ -123,6 +137,7 @@ def forbids(request: SocketRequest) -> None:
 
 views: Any = {
     "room": room,
+    "numbered": numbered,
     "greets": greets,
     "closes": closes,
     "forbids": forbids,
@@ -134,6 +149,7 @@ urlpatterns = [
     path("documented/", documented_page),
     path("chat/<slug:room>/socket/", documented["chat"]),
     path("room/", views["room"]),
+    path("numbered/", views["numbered"]),
     path("events/", events),
     path("say/", say),
     path("ticket/", ticket),

@@ -66,7 +66,7 @@ def test_the_running_loop_is_all_that_asyncio_keeps_for_a_thread(debug: bool) ->
             while not finalized:
                 await asyncio.sleep(0.001)
         assert finalized == [loop]
-        await asyncio.wait_for(asyncio.create_task(asyncio.sleep(0)), 1)
+        await asyncio.wait_for(asyncio.create_task(asyncio.sleep(0)), deadline(10))
 
     asyncio.run(main(), debug=debug)
 
@@ -172,7 +172,9 @@ def test_the_shared_worker_is_released() -> None:
         "asgiref.release_shared_worker(lambda: print('without a worker'))\n"
         "async def main(): return await sync_to_async(threading.get_ident)()\n"
         "worker = asyncio.run(main())\n"
-        "asgiref.release_shared_worker(lambda: print(threading.get_ident() == worker))\n"
-        "eventlet.sleep(0.01)"
+        "called = []\n"
+        "asgiref.release_shared_worker(lambda: called.append(threading.get_ident() == worker))\n"
+        "while not called: eventlet.sleep(0.01)\n"
+        "print(*called)"
     )
     assert printed(program) == "True"

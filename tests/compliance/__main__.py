@@ -1,7 +1,8 @@
 """``python -m tests.compliance [--takeover] [CASE ...]``: the Autobahn fuzzing client against a served echo.
 
 All 517 cases without arguments; ``CASE`` is like ``7.1.1`` or ``9.*``. Exits with 1 unless each is OK or
-INFORMATIONAL. Without a Python 2.7 it says so and exits with 0, or 1 if DJANGO_WEBSOCKET_REQUIRE_ALL is set.
+INFORMATIONAL, at the second try if not at the first. Without a Python 2.7 it says so and exits with 0, or 1 if
+DJANGO_WEBSOCKET_REQUIRE_ALL is set.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.conftest import REQUIRE_ALL
 from tests.deadlines import deadline
 
 from .environment import CACHE, EnvironmentMissing, find_wstest
-from .report import judge, read_index
+from .report import failed, judge, read_index
 from .served import echo_server
 
 #: Seconds for all cases; those of sections 12 and 13 send a thousand messages each.
@@ -103,6 +104,10 @@ def main() -> int:
     with echo_server(*options) as port, ThreadPoolExecutor() as pool:
         for run in [pool.submit(run_wstest, wstest, port, name, part) for name, part in parts.items()]:
             found.update(run.result())
+        if again := failed(found):
+            # wstest gives most answers a second, and a machine may hold a process up for longer.
+            print("once more:", *again, flush=True)
+            found.update(run_wstest(wstest, port, "again", again))
     verdict = judge(found, expected=None) if cases else judge(found)
     print(*verdict.lines(), sep="\n")
     if verdict.problems:

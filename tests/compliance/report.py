@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["CASES", "Verdict", "judge", "read_index"]
+__all__ = ["CASES", "Verdict", "failed", "judge", "read_index"]
 
 #: All cases of sections 1 to 7, 9, 10, 12 and 13.
 CASES = 517
@@ -37,17 +37,32 @@ def read_index(path: Path) -> dict[str, dict[str, str]]:
     return next(iter(agents.values()), {})
 
 
+def failed(cases: dict[str, dict[str, str]]) -> list[str]:
+    """The numbers of those that are not OK or INFORMATIONAL, in how they went or how they closed."""
+    bad = [number for number, case in cases.items() if not set(_behaviors(case)) <= _GOOD]
+    return sorted(bad, key=_order)
+
+
+def _behaviors(case: dict[str, str]) -> tuple[str, str]:
+    return case.get("behavior", "NONE"), case.get("behaviorClose", "NONE")
+
+
+def _order(number: str) -> list[int]:
+    return [int(part) for part in number.split(".")]
+
+
 def judge(cases: dict[str, dict[str, str]], expected: int | None = CASES) -> Verdict:
-    """Count the cases; a problem is any that is not OK or INFORMATIONAL, in how it went or how it closed.
+    """Count the cases; a problem is any that has failed.
 
     So is another number of cases than ``expected``, unless that is None.
     """
     verdict = Verdict()
-    for number in sorted(cases, key=lambda number: [int(part) for part in number.split(".")]):
-        behavior, closing = cases[number].get("behavior", "NONE"), cases[number].get("behaviorClose", "NONE")
+    for case in cases.values():
+        behavior, closing = _behaviors(case)
         verdict.counts[behavior if closing in _GOOD else closing] += 1
-        if behavior not in _GOOD or closing not in _GOOD:
-            verdict.problems.append(f"case {number}: {behavior}, closing: {closing}")
+    for number in failed(cases):
+        behavior, closing = _behaviors(cases[number])
+        verdict.problems.append(f"case {number}: {behavior}, closing: {closing}")
     if expected is not None and len(cases) != expected:
         verdict.problems.append(f"{len(cases)} cases were run, not {expected}")
     return verdict

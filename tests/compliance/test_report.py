@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REQUIRE_ALL, ROOT
 
 from . import environment
-from .report import CASES, judge, read_index
+from .report import CASES, failed, judge, read_index
 
 
 def good(count: int = CASES) -> dict[str, dict[str, str]]:
@@ -36,6 +36,13 @@ def test_one_wrong(wrong: str, where: str) -> None:
     assert len(verdict.problems) == 1
     assert "1.7" in verdict.problems[0]
     assert list(verdict.lines())[-1] == "517 cases, FAILED"
+
+
+def test_those_that_failed_are_found_in_their_order() -> None:
+    cases = good(20)
+    for number in ("1.12", "1.3"):
+        cases[number]["behaviorClose"] = "UNCLEAN"
+    assert failed(cases) == ["1.3", "1.12"]
 
 
 def test_case_that_says_nothing() -> None:

@@ -21,9 +21,10 @@ def test_the_answer(page: Page, origin: str) -> None:
     page.open(f"{origin}/echo/page/")
     section = Section(page, "echo-once")
     section.wait_for_state("not connected")
-    for _ in range(2):
+    lines = ("sent one", "received one", "note closed with 1000")
+    for times in (1, 2):
         section.submit("one")
-        section.wait_for_log("sent one", "received one", "note closed with 1000")
+        section.wait_for_log(*lines * times, all_of_it=True)
         section.wait_for_state("closed")
 
 

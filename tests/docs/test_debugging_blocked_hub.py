@@ -15,7 +15,7 @@ import pytest
 
 from django_websocket.metrics import declarations
 from tests.conftest import ROOT
-from tests.deadlines import deadline
+from tests.deadlines import deadline, wait_until
 from tests.management.projects import RunningServer, environment, running, start_project
 
 from .pages import Page
@@ -38,13 +38,22 @@ def echo(request):
         request.websocket.send(message)
 """
 
+LOGS_EACH = """
+from django_websocket.serving.green import watchdog
+
+watchdog.LOG_SECONDS = 0
+"""
+
 
 @contextmanager
 def served(directory: Path, code: str) -> Iterator[RunningServer]:
-    """The page's view in a fresh project. It computes longer on a slow machine, as all time-outs are longer there."""
+    """The page's view in a fresh project. It computes longer on a slow machine, as all time-outs are longer there.
+
+    Each slow turn is logged, as one that is the machine's may come first.
+    """
     start_project(directory)
     code = code.replace("5_000_000", str(int(deadline(5_000_000))))
-    (directory / "mysite" / "views.py").write_text(code + ECHO)
+    (directory / "mysite" / "views.py").write_text(code + ECHO + LOGS_EACH)
     (directory / "mysite" / "urls.py").write_text(URLS)
     env = environment(ROOT)
     manage = [sys.executable, "manage.py"]
@@ -59,21 +68,28 @@ def served(directory: Path, code: str) -> Iterator[RunningServer]:
 )
 def test_the_log_names_the_call(tmp_path: Path) -> None:
     [shown] = re.findall(r"^    (the process was blocked .*\n(?:    +.*\n)+)", PAGE.text, re.MULTILINE)
-    with served(tmp_path, BLOCKS) as server, server.connect("/fingerprints/") as client:
-        client.send("secret")
-        assert len(client.recv(timeout=deadline(30))) == 64
-        server.wait_for("in fingerprint\n")
-        server.wait_for('b"salt", ')
-        output = server.output.replace(str(int(deadline(5_000_000))), "5_000_000")
     first, *frames = [line.strip() for line in shown.splitlines()]
-    assert re.search(re.sub(r"1\\\.12", r"[0-9.]+", re.escape(first)) + "\n", output)
-    said = [line.strip().replace(str(tmp_path), "/srv/mysite") for line in output.splitlines()]
-    at = said.index(frames[0])
-    assert [line for line in said[at:] if set(line) - set("~^ ")][: len(frames)] == frames
+    line = re.compile(re.sub(r"1\\\.12", r"[0-9.]+", re.escape(first)) + "\n")
+
+    def is_named(report: str) -> bool:
+        said = [line.strip().replace(str(tmp_path), "/srv/mysite") for line in report.splitlines()]
+        said = [line for line in said if set(line) - set("~^ ")]
+        return any(said[at : at + len(frames)] == frames for at in range(len(said)))
+
+    with served(tmp_path, BLOCKS) as server, server.connect("/fingerprints/") as client:
+
+        def is_told() -> bool:
+            """A machine that holds up the whole process hides the call from the thread that looks for it."""
+            client.send("secret")
+            assert len(client.recv(timeout=deadline(30))) == 64
+            output = server.output.replace(str(int(deadline(5_000_000))), "5_000_000")
+            return any(is_named(report) for report in line.split(output)[1:])
+
+        wait_until(is_told, 30, "the call is named")
 
 
 def test_a_thread_takes_it_out_of_the_way(tmp_path: Path) -> None:
-    """While it computes, another websocket is answered, and nothing is logged."""
+    """While it computes, another websocket is answered, and no call of the view's is logged."""
     with (
         served(tmp_path, THREADED) as server,
         server.connect("/fingerprints/") as client,
@@ -97,7 +113,8 @@ def test_a_thread_takes_it_out_of_the_way(tmp_path: Path) -> None:
             echoes += 1
         receiver.join()
         assert echoes > 10
-        assert "was blocked for" not in server.output
+        # A machine may hold up the whole process, which is told, too.
+        assert "in fingerprint\n" not in server.output
 
 
 def test_what_else_it_says() -> None:

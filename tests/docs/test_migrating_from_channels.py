@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import deadline
+
 from .pages import Page, require
 from .projects import Project
 
@@ -34,6 +36,15 @@ class Message(models.Model):
 """
 
 LAYERS_IN_MEMORY = 'CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}'
+
+#: Channels' tests wait for a second by default, which is less than a busy machine may take.
+PATIENT = f"""
+from channels.testing import WebsocketCommunicator
+
+WebsocketCommunicator.connect.__defaults__ = ({deadline(20)},)
+WebsocketCommunicator.receive_json_from.__defaults__ = ({deadline(20)},)
+WebsocketCommunicator.disconnect.__defaults__ = (1000, {deadline(20)})
+"""
 
 MORE_BEFORE = """
 
@@ -92,7 +103,7 @@ def test_channels(tmp_path: Path) -> None:
     project.write("chat/consumers.py", CONSUMERS)
     project.write("mysite/asgi.py", ASGI)
     project.write("chat/announcing.py", ANNOUNCES_BEFORE)
-    project.write("chat/test_consumers.py", TESTS_BEFORE + MORE_BEFORE)
+    project.write("chat/test_consumers.py", PATIENT + TESTS_BEFORE + MORE_BEFORE)
     assert "Ran 2 tests" in project.manage("test")
 
 

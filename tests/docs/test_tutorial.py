@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +17,7 @@ from tests.conftest import missing
 from tests.deadlines import wait_until
 from tests.deploy.served import short_directory
 from tests.groups.redis_servers import Redis, redis_server
+from tests.ports import free_port
 
 from .pages import Page as Document
 from .reader import PASSWORD, Reader, is_like, reader_environment
@@ -145,7 +143,10 @@ class Tutorial:
 
         def shows() -> bool:
             person.leave_for("location.reload()")
-            return bool(person.page.run("document.getElementById('people') !== null"))
+            try:
+                return bool(person.page.run("document.getElementById('people') !== null"))
+            except Navigated:
+                return False  # the browser's own page tries again, too
 
         wait_until(shows, 30, "the new page")
 
@@ -214,20 +215,6 @@ class Tutorial:
         return sum(new.values()) == 2 and not new.keys() & old.keys()
 
 
-def lasting_ports(count: int) -> list[int]:
-    """Free ports that nobody else is given while the servers restart: the kernel's own choice begins at 32768."""
-    with ExitStack() as stack:
-        ports: list[int] = []
-        while len(ports) < count:
-            port = random.randrange(10000, 30000)
-            try:
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-            ports.append(port)
-        return ports
-
-
 def pip_finds_packages() -> bool:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-cache-dir", "--no-deps", "h11"]
     with TemporaryDirectory() as directory:
@@ -241,7 +228,7 @@ def tutorial(wheel: Path, program: Callable[..., str]) -> Iterator[Tutorial]:
         program(name)
     if not pip_finds_packages():
         missing("a package index")
-    server, secure = lasting_ports(2)
+    server, secure = free_port(), free_port()
     with (
         short_directory() as directory,
         redis_server(directory) as redis,

@@ -18,12 +18,16 @@ from django_websocket.testing.guard import Guard
 from django_websocket.testing.world import world_of_thread
 from tests.deadlines import deadline
 
-SHORT = 0.5
+SHORT = deadline(0.5)
 
 
 @pytest.fixture
 def client() -> WebSocketClient:
-    return WebSocketClient()
+    """One that has opened a websocket before: what that imports isn't what a view takes."""
+    client = WebSocketClient()
+    with client.websocket("/echo/"):
+        pass
+    return client
 
 
 @contextmanager
@@ -46,7 +50,7 @@ def impatient() -> Iterator[None]:
 def test_before_the_accept(client: WebSocketClient, view: str, line: str, raises: bool) -> None:
     client.raise_request_exception = raises
     client.view_timeout = SHORT
-    with pytest.raises(ViewStuck, match=f"/{view}/: the view has blocked the test for 0.5 seconds, at .*{line}"):
+    with pytest.raises(ViewStuck, match=f"/{view}/: the view has blocked the test for {SHORT:g} seconds, at .*{line}"):
         client.websocket(f"/{view}/")
 
 
@@ -129,6 +133,40 @@ def test_a_later_alarm_is_kept(alarms: list[int]) -> None:
     assert not alarms
 
 
+def test_an_alarm_that_comes_with_the_end_of_the_body(alarms: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = signal.getsignal(signal.SIGALRM)
+    guard = guarding(3600)
+    disarm = guard._disarm
+
+    def disarm_late() -> None:
+        signal.raise_signal(signal.SIGALRM)
+        disarm()
+
+    monkeypatch.setattr(guard, "_disarm", disarm_late)
+    with guard:
+        pass
+    assert signal.getsignal(signal.SIGALRM) == handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert not alarms
+
+
+def test_an_alarm_of_others_that_comes_with_the_beginning_is_theirs(
+    alarms: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_timer = signal.setitimer
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+    def set_late(which: int, seconds: float, interval: float = 0.0) -> tuple[float, float]:
+        """Held up until the other alarm is due."""
+        spin(lambda: alarms)
+        return set_timer(which, seconds, interval)
+
+    monkeypatch.setattr(signal, "setitimer", set_late)
+    with guarding(3600):
+        pass
+    assert alarms
+
+
 def test_an_earlier_alarm_goes_first(alarms: list[int]) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     with guarding(3600):
@@ -158,7 +196,7 @@ def test_other_threads_have_no_guard() -> None:
 
 def test_a_debugger_has_all_the_time_it_wants() -> None:
     seen: list[int] = []
-    guard = guarding(0.01)
+    guard = guarding(0.1)
 
     class Debugger(bdb.Bdb):
         def user_line(self, frame: Any) -> None:

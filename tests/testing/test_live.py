@@ -280,6 +280,7 @@ def test_no_server_outlives_its_test(project: Path, installed: Path) -> None:
             if line.startswith("server:"):
                 pid = int(line.split()[1])
                 break
+        assert pid
         os.kill(pid, 0)
         process.send_signal(signal.SIGKILL)
     wait_until(lambda: not _runs(pid), 15)

@@ -226,7 +226,7 @@ BLOCKING_URL = """
 urlpatterns += [path("blocks/", views.blocks)]
 """
 
-BLOCKING_TESTS = """
+BLOCKING_TESTS = f"""
 from eventlet.patcher import is_monkey_patched
 
 from django_websocket.testing import ViewStuck, WebSocketTestCase
@@ -236,7 +236,7 @@ assert is_monkey_patched("thread")
 
 class Blocking(WebSocketTestCase):
     def setUp(self):
-        self.client.view_timeout = 1
+        self.client.view_timeout = {deadline(1)}
 
     def test_before(self):
         with self.assertRaisesRegex(ViewStuck, r"/blocks/: .* in blocks: queue.Queue\\(\\).get\\(\\)"):

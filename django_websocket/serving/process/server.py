@@ -233,7 +233,9 @@ class Server(SocketObserver):
         self._finish_if_drained()
 
     def _leave_listeners(self) -> None:
-        if any([acceptor.shun() for acceptor in self._acceptors]):  # noqa: C419  all of them, not up to the first
+        # A listener that is shared would stay so for the others, and take nobody any more.
+        shunned = [] if self._shared else [acceptor.shun() for acceptor in self._acceptors]
+        if any(shunned):
             eventlet.hubs.get_hub().schedule_call_global(SHUNNED_SECONDS, self._close_listeners)
         else:
             self._close_listeners()

@@ -36,7 +36,10 @@ _INSTRUCTIONS = (
 
 
 def shun(listener: socket.socket) -> bool:
-    """Let nobody begin to connect to ``listener`` any more; False if no other one could have the client instead."""
+    """Let nobody begin to connect to ``listener`` any more; False if no other one could have the client instead.
+
+    It can't be taken back, and holds for all processes that have this listener.
+    """
     if not sys.platform.startswith("linux") or listener.family == socket.AF_UNIX:
         return False
     try:

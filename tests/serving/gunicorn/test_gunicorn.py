@@ -302,10 +302,22 @@ def test_a_restart_code_of_ones_own(tmp_path: Path) -> None:
         assert close_code(client) == 1001
 
 
-def test_inherited_listeners(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with serving(tmp_path, inherited=listener, workers=2) as server, server.connect("/common/echo/") as client:
-            echo(client)
+@pytest.mark.parametrize(
+    ("reuse_port", "options"),
+    [(False, []), (True, []), (True, ["--reuse-port", "-b", "fd://3"])],
+    ids=["", "whose port others may have, too", "the same for gunicorn"],
+)
+def test_inherited_listeners(tmp_path: Path, reuse_port: bool, options: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=reuse_port) as listener:
+        with serving(tmp_path, *options, inherited=listener, workers=2) as server:
+            with server.connect("/common/echo/") as client:
+                echo(client)
+            wait_until(lambda: len(server.workers()) == 2, 20, "both workers")
+            before = server.workers()
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, 40, "only new workers")
+            with server.connect("/common/echo/") as client:
+                echo(client)
             assert server.end() == 0
         # It is the supervisor's, so clients may come while nobody is there.
         socket.create_connection(listener.getsockname(), deadline(5)).close()

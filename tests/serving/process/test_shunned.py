@@ -49,6 +49,8 @@ def test_who_comes_finds_the_other(pair: tuple[socket.socket, socket.socket]) ->
         assert shun(one)
         clients = connecting(one.getsockname(), 40, stack)
         first = accepted(one, stack)
+        while select.select([one], [], [], 0.1)[0]:
+            first += accepted(one, stack)
         assert 0 < first < 40, "those who had come before"
         one.close()
         came = first + accepted(other, stack)

@@ -11,6 +11,8 @@ import time
 import zlib
 from collections.abc import Callable
 
+from tests.deadlines import deadline
+
 from .peer import PING, TEXT, Peer, close_frame, frame, handshake
 from .served import Served, attack
 
@@ -201,7 +203,7 @@ def half_open(served: Served, chance: random.Random) -> None:
     """A client that says nothing more, not even a FIN, until the server has dropped it."""
     with served.peer() as peer:
         peer.send(chance.choice([b"", b"\r\n", b"GET", handshake("/echo/")]))
-        time.sleep(2.5)
+        time.sleep(deadline(5))
         peer.reset()
 
 

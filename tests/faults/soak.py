@@ -51,7 +51,7 @@ SETTINGS = {
     "WEBSOCKET_PING_TIMEOUT": deadline(2),  # of clients that are threads of one busy process
     "WEBSOCKET_SEND_TIMEOUT": 1,
     "WEBSOCKET_CLOSE_TIMEOUT": 1,
-    "WEBSOCKET_REQUEST_TIMEOUT": 1,
+    "WEBSOCKET_REQUEST_TIMEOUT": deadline(3),  # of the same
     "WEBSOCKET_RELEASE_DB_AFTER": 0.2,
     "WEBSOCKET_SESSION_CHECK_INTERVAL": 1,
     "WEBSOCKET_COMPRESSION": True,

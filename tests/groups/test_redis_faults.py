@@ -507,9 +507,12 @@ def test_sentinel(tmp_path: Path) -> None:
             f"port {sentinel.port}\n"
             f"sentinel monitor groups 127.0.0.1 {master.port} 1\n"
             "sentinel down-after-milliseconds groups 1000\n"
+            "sentinel failover-timeout groups 2000\n"  # an attempt at a moment when nobody could take over is repeated
         )
         sentinel.start_sentinel()
         try:
+            with sentinel.client() as client:
+                wait_until(lambda: client.sentinel_slaves("groups") != [], 20, "the Sentinel knows the replica")
             with process(sentinel.url, sentinel="groups") as (backend, recorder):
                 backend.subscribe("room")
                 arrives(backend, recorder, "before")

@@ -78,5 +78,6 @@ def town(directory: Path, workers: int = 2, **more: Any) -> Iterator[Town]:
         command = [sys.executable, "-m", "tests.live_page.prepare"]
         made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=deadline(60))
         assert made.returncode == 0, made.stderr
-        server = stack.enter_context(serving(directory, "--graceful-timeout", "4", settings=settings, workers=workers))
+        patience = ("--graceful-timeout", f"{deadline(4):.0f}")
+        server = stack.enter_context(serving(directory, *patience, settings=settings, workers=workers))
         yield Town(server, redis, json.loads(made.stdout), directory / "log", env)

@@ -141,7 +141,7 @@ def test_a_port_that_can_not_be_had_is_logged(tmp_path: Path, site: Site, own_po
 def four(tmp_path: Path, own_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gunicorn]:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "shared"))
     settings = {**SETTINGS, "WEBSOCKET_METRICS_ADDRESS": f"127.0.0.1:{own_port}"}
-    with serving(tmp_path, "--graceful-timeout", "4", settings=settings, workers=4) as server:
+    with serving(tmp_path, "--graceful-timeout", f"{deadline(4):.0f}", settings=settings, workers=4) as server:
         wait_until(lambda: scrape_port(own_port).sum("processes") == 4, 20, "four workers serve")
         yield server
 

@@ -58,11 +58,13 @@ class Relay:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _end(self) -> None:
+        # A server that closes leaves the sockets open that it has just accepted: first accept no more, and end those.
+        self._loop.remove_reader(self._server.sockets[0].fileno())
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await self._cut_all()
+            await asyncio.wait(tasks, timeout=0.1)
         self._server.close()
-        await self._cut_all()
         await self._server.wait_closed()
-        if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(tasks, timeout=deadline(5))
 
     async def _cut_all(self) -> None:
         for writer in list(self._open):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...compat.python import accept_connection
 from ..green import eventlet
-from .shunned import shun
 
 if TYPE_CHECKING:
     import socket
@@ -73,10 +72,6 @@ class Acceptor:
             self._registration = self._hub.add(
                 self._hub.READ, self._listener.fileno(), self._on_readable, _ignore, _ignore
             )
-
-    def shun(self) -> bool:
-        """Let clients find another listener at the same port from now on; False if there can be none."""
-        return not self._closed and shun(self._listener)
 
     def close(self, *, accept_pending: bool) -> None:
         """Stop listening. With ``accept_pending``, first accept up to a batch of connections already queued."""

@@ -68,9 +68,6 @@ IDLE_SECONDS = 1.0
 response to it says that the connection ends, so a busy proxy gives up its connections one by one, and none under a
 request."""
 
-SHUNNED_SECONDS = 0.2
-"""Seconds that those have to come in who have begun to connect to a listener beside others, before it is closed."""
-
 KILL_SECONDS = 1.0
 """Seconds that killed views and requests get to clean up."""
 
@@ -220,7 +217,7 @@ class Server(SocketObserver):
             self._farewell = farewell = farewell or self._farewell
             self._spread = min(farewell.spread, SPREAD_EACH * len(self.websockets))
             if farewell.delay:
-                hub.schedule_call_global(farewell.delay, self._leave_listeners)
+                hub.schedule_call_global(farewell.delay, self._close_listeners)
             else:
                 self._close_listeners()
             eventlet.spawn_n(self._shut_down_websockets)
@@ -231,14 +228,6 @@ class Server(SocketObserver):
             self._timer = hub.schedule_call_global(drain_timeout, self._kill)
         self.drain_deadline = None if drain_timeout is None else time.monotonic() + drain_timeout
         self._finish_if_drained()
-
-    def _leave_listeners(self) -> None:
-        # A listener that is shared would stay so for the others, and take nobody any more.
-        shunned = [] if self._shared else [acceptor.shun() for acceptor in self._acceptors]
-        if any(shunned):
-            eventlet.hubs.get_hub().schedule_call_global(SHUNNED_SECONDS, self._close_listeners)
-        else:
-            self._close_listeners()
 
     def _close_listeners(self) -> None:
         self._listening = False

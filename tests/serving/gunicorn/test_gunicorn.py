@@ -302,14 +302,10 @@ def test_a_restart_code_of_ones_own(tmp_path: Path) -> None:
         assert close_code(client) == 1001
 
 
-@pytest.mark.parametrize(
-    ("reuse_port", "options"),
-    [(False, []), (True, []), (True, ["--reuse-port", "-b", "fd://3"])],
-    ids=["", "whose port others may have, too", "the same for gunicorn"],
-)
-def test_inherited_listeners(tmp_path: Path, reuse_port: bool, options: list[str]) -> None:
+@pytest.mark.parametrize("reuse_port", [False, True])
+def test_inherited_listeners(tmp_path: Path, reuse_port: bool) -> None:
     with socket.create_server(("127.0.0.1", 0), reuse_port=reuse_port) as listener:
-        with serving(tmp_path, *options, inherited=listener, workers=2) as server:
+        with serving(tmp_path, inherited=listener, workers=2) as server:
             with server.connect("/common/echo/") as client:
                 echo(client)
             wait_until(lambda: len(server.workers()) == 2, 20, "both workers")
@@ -338,7 +334,8 @@ def test_a_listener_for_each_worker(tmp_path: Path) -> None:
             before = server.workers()
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, 40, "only new workers")
-        assert visitor.faults == []
+        # With a listener that is closed, the kernel resets who is just connecting to it.
+        assert [fault for fault in visitor.faults if not isinstance(fault, ConnectionResetError)] == []
 
 
 def test_statistics(tmp_path: Path) -> None:

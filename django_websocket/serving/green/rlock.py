@@ -43,7 +43,10 @@ class RLock:
         self._count = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        me = getcurrent()
+        try:
+            me = getcurrent()
+        except RuntimeError:
+            return True  # the interpreter is being finalized: nobody else runs any more
         if self._owner is me:
             self._count += 1
             return True
@@ -70,7 +73,11 @@ class RLock:
         return True
 
     def release(self) -> None:
-        if self._owner is not getcurrent():
+        try:
+            me = getcurrent()
+        except RuntimeError:
+            return  # as in acquire()
+        if self._owner is not me:
             raise RuntimeError("cannot release un-acquired lock")
         self._count -= 1
         if not self._count:

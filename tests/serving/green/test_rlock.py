@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,25 @@ import pytest
 
 from django_websocket.serving.green import eventlet
 from django_websocket.serving.green.rlock import RLock
+from tests.conftest import ROOT
 from tests.deadlines import deadline
+
+LATE = """
+from django_websocket.serving.patch import patch
+patch()
+import builtins, posix
+from django_websocket.serving.green.rlock import RLock
+
+class Late:
+    lock = RLock()
+
+    def __del__(self, write=posix.write):
+        with self.lock:
+            write(1, b"finalized")
+
+builtins.late = late = Late()
+late.itself = late
+"""
 
 
 def public(lock: object) -> set[str]:
@@ -82,3 +102,10 @@ def test_native_threads_and_greenlets_exclude_each_other() -> None:
         for other in native:
             other.result(deadline(60))
     assert count == 4 * 500 + 4 * 200
+
+
+def test_it_can_be_had_while_the_interpreter_is_finalized() -> None:
+    """As the handlers of logs need it, which may go as late as this; greenlets have ended before."""
+    command = [sys.executable, "-W", "error", "-c", LATE]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=deadline(30), check=True)
+    assert (ran.stdout, ran.stderr) == ("finalized", "")

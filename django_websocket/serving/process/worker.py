@@ -76,9 +76,8 @@ class WorkerProcess:
             tls=worker.tls,
             max_connections=limit,
             multiprocess=cfg.workers > 1,
-            # Even a single worker has a successor, to whom waiting connections must be left. With ``fd://`` it gets
-            # the same listener, whatever ``reuse_port`` says.
-            shared_listeners=not cfg.reuse_port or any(isinstance(address, int) for address in cfg.address),
+            # Even a single worker has a successor, to whom waiting connections must be left.
+            shared_listeners=not cfg.reuse_port,
         )
         if isinstance(self._server, SiteServer):
             self._server.shares_metrics_address = True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Guard:
         if replaced is None:
             return  # set by C code, and could not be restored
         try:
-            signal.signal(signal.SIGALRM, replaced)
+            signal.signal(signal.SIGALRM, replaced)  # only to see whether it may be set
         except ValueError:
             return  # not the main thread
         # No alarm is due while its handler changes, so each finds its own.
@@ -98,17 +98,15 @@ _ENDS = {Guard.__enter__.__code__, Guard.__exit__.__code__}
 
 def _is_outside(frame: FrameType | None) -> bool:
     """Whether it is the guard itself that is interrupted, before its body or behind it."""
-    while frame is not None:
-        if frame.f_code in _ENDS:
-            return True
-        frame = frame.f_back
-    return False
+    return any(code in _ENDS for code in _codes(frame))
 
 
 def _is_debugged(frame: FrameType | None) -> bool:
+    return any(part in code.co_filename for code in _codes(frame) for part in _DEBUGGERS)
+
+
+def _codes(frame: FrameType | None) -> Iterator[CodeType]:
+    """Of ``frame`` and its callers."""
     while frame is not None:
-        name = frame.f_code.co_filename
-        if any(part in name for part in _DEBUGGERS):
-            return True
+        yield frame.f_code
         frame = frame.f_back
-    return False
